@@ -1,0 +1,242 @@
+package host
+
+import (
+	"context"
+	"sync"
+)
+
+// Cache keeps the functions of activated plugins at hand, within a budget.
+// What it says is never trusted: a bound function is acquired before use, and
+// that fails once its plugin was dropped, replaced or evicted.
+//
+// All methods are safe for concurrent use.
+type Cache interface {
+	// Get returns the function bound under a name. It is on the hot path.
+	// The cache must not keep name.
+	Get(name string) (*Bound, bool)
+
+	// Put offers an activation. The cache may refuse it, now or later, or
+	// make room by letting others go: for each activation that it lets go it
+	// calls Evict, exactly once, and may do so before Put returns.
+	Put(*Activation)
+
+	// Remove forgets an activation without evicting it.
+	Remove(*Activation)
+}
+
+// Activation is one loaded plugin: its module, its bound functions and the
+// calls inside. It ends when the plugin is dropped or replaced, or when the
+// cache evicts it; the next call then makes a new one.
+type Activation struct {
+	host    *Host
+	plugin  *plugin
+	module  Module
+	bound   map[string]*Bound
+	gate    gate
+	publish sync.Once
+	end     sync.Once
+}
+
+// Bound is one function of an activation.
+type Bound struct {
+	activation *Activation
+	function   Function
+	name       string
+	input      int64 // limit, bytes
+	stats      *stats
+}
+
+// Activation returns what the function belongs to.
+func (b *Bound) Activation() *Activation { return b.activation }
+
+// Plugin identifies the plugin among all that this process ever installed; it
+// stays the same when the plugin is evicted, updated and activated again, so a
+// cache can count its popularity by it.
+func (a *Activation) Plugin() uint64 { return a.plugin.serial }
+
+// Bound returns the activation's functions by name. It must not be changed.
+func (a *Activation) Bound() map[string]*Bound { return a.bound }
+
+// Cost is what the activation holds now, in bytes; at least 1.
+func (a *Activation) Cost() int64 { return max(a.module.Status().Memory, 1) }
+
+// Evict is called by the cache when it lets the activation go. It returns at
+// once; the module is closed after its last call.
+func (a *Activation) Evict() {
+	a.gate.close()
+	a.plugin.forget(a)
+	a.host.background(func() { a.close(context.Background()) })
+}
+
+// close shuts the gate, waits for the calls inside until ctx ends but at most
+// the host's drain time, and closes the module. Later callers wait for the
+// first.
+func (a *Activation) close(ctx context.Context) {
+	a.end.Do(func() {
+		a.gate.close()
+		ctx, cancel := context.WithTimeout(ctx, a.host.config.Drain)
+		defer cancel()
+		if err := a.gate.wait(ctx); err != nil {
+			a.host.log.Warn("calls still run after the drain time: interrupting them",
+				"plugin", a.plugin.record.id().String(), "calls", a.gate.inside(), "drain", a.host.config.Drain)
+		}
+		// An interrupted call gets a moment to end.
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
+		defer cancel()
+		if err := a.module.Close(grace); err != nil {
+			a.host.log.Error("closing a plugin's module failed", "plugin", a.plugin.record.id().String(), "error", err)
+		}
+	})
+}
+
+// plugin is one installed version of a plugin, activated or not.
+type plugin struct {
+	record Record // never changed
+	serial uint64
+
+	mu       sync.Mutex // guards what follows; never held across I/O
+	active   *Activation
+	loading  *loading
+	retired  bool  // dropped or replaced: nothing is activated any more
+	lastLoad error // why the last activation failed; nil if it did not
+	lastCall *CallError
+}
+
+// loading is an activation under way, however many wait for it.
+type loading struct {
+	cancel  context.CancelFunc
+	done    chan struct{}
+	waiters int   // guarded by plugin.mu
+	err     error // set before done is closed
+}
+
+// errRetired tells a caller to look into the index again.
+var errRetired = Fail(CodeUnavailable, "the plugin was just replaced")
+
+// enter returns an activation that the caller is inside of, loading the plugin
+// if it is not loaded. ctx bounds the waiting only.
+func (p *plugin) enter(ctx context.Context, h *Host) (*Activation, uint32, error) {
+	for {
+		p.mu.Lock()
+		if p.retired {
+			p.mu.Unlock()
+			return nil, 0, errRetired
+		}
+		if a := p.active; a != nil {
+			if stripe, ok := a.gate.enter(); ok {
+				p.mu.Unlock()
+				a.published()
+				return a, stripe, nil
+			}
+			p.active = nil // evicted a moment ago
+		}
+		l := p.loading
+		if l == nil {
+			l = p.startLoading(h)
+		}
+		l.waiters++
+		p.mu.Unlock()
+		if err := p.await(ctx, l); err != nil {
+			return nil, 0, err
+		}
+	}
+}
+
+// await waits for a load to end.
+func (p *plugin) await(ctx context.Context, l *loading) error {
+	select {
+	case <-l.done:
+		return l.err
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	l.waiters--
+	var orphan *Activation
+	if l.waiters == 0 && p.loading != l {
+		orphan = p.active
+	}
+	p.mu.Unlock()
+	if orphan != nil { // nobody else will offer it to the cache
+		orphan.published()
+	}
+	return ctx.Err()
+}
+
+// startLoading begins an activation. The caller holds mu.
+func (p *plugin) startLoading(h *Host) *loading {
+	ctx, cancel := context.WithTimeout(h.life, h.config.LoadTimeout)
+	l := &loading{cancel: cancel, done: make(chan struct{})}
+	p.loading = l
+	started := h.background(func() {
+		defer cancel()
+		a, err := h.load(ctx, p)
+		p.finishLoading(l, a, err)
+	})
+	if !started {
+		cancel()
+		l.err, p.loading = errClosing, nil
+		close(l.done)
+	}
+	return l
+}
+
+func (p *plugin) finishLoading(l *loading, a *Activation, err error) {
+	p.mu.Lock()
+	p.loading = nil
+	p.lastLoad = err
+	if err == nil && p.retired {
+		err = errRetired
+	} else if err == nil {
+		p.active = a
+	}
+	orphan := err == nil && l.waiters == 0
+	l.err = err
+	p.mu.Unlock()
+	if err != nil && a != nil {
+		a.close(context.Background())
+	}
+	close(l.done)
+	if orphan {
+		a.published()
+	}
+}
+
+// published offers the activation to the cache, once. It happens after the
+// first caller is inside: an activation that the cache refuses at once serves
+// that call all the same.
+func (a *Activation) published() {
+	a.publish.Do(func() {
+		a.host.cache.Put(a)
+		if a.gate.shut.Load() { // retired meanwhile: its Remove may have come too early
+			a.host.cache.Remove(a)
+		}
+	})
+}
+
+// forget makes the next call load the plugin again.
+func (p *plugin) forget(a *Activation) {
+	p.mu.Lock()
+	if p.active == a {
+		p.active = nil
+	}
+	p.mu.Unlock()
+}
+
+// retire ends the plugin's activation for good and returns when its last call
+// is over and its module closed.
+func (p *plugin) retire(ctx context.Context, h *Host) {
+	p.mu.Lock()
+	p.retired = true
+	a, l := p.active, p.loading
+	p.active = nil
+	p.mu.Unlock()
+	if l != nil {
+		l.cancel()
+		<-l.done
+	}
+	if a != nil {
+		a.gate.close()
+		h.cache.Remove(a)
+		a.close(ctx)
+	}
+}

@@ -1,0 +1,199 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"berth/host/archive"
+)
+
+// Config is what a Host is made of. It must not be changed after New.
+type Config struct {
+	Dir     string   // the data folder; made if absent. One host at a time may use it
+	Store   Store    // the caller closes it after the host
+	Cache   Cache    // the caller closes it after the host
+	Engines []Engine // in the order of preference
+
+	Limits  Limits         // zero: DefaultLimits
+	Archive archive.Limits // zero fields: archive's defaults
+
+	Drain           time.Duration // how long calls may end in peace on drop, update and eviction; 0: 10 s
+	LoadTimeout     time.Duration // of one load (compiling included); 0: 60 s
+	FunctionFigures int           // functions with figures of their own; 0: 500
+
+	Log *slog.Logger // nil: discarded
+}
+
+const (
+	defaultDrain           = 10 * time.Second
+	defaultLoadTimeout     = 60 * time.Second
+	defaultFunctionFigures = 500
+
+	// closeGrace is how long a module may take to close when its calls were
+	// interrupted.
+	closeGrace = time.Second
+)
+
+// Host installs plugins and calls their functions. It is safe for concurrent
+// use. Make one with New, end it with Close.
+type Host struct {
+	config  Config
+	log     *slog.Logger
+	store   Store
+	cache   Cache
+	figures *figures
+	layout  layout
+	ops     opLocks
+
+	index atomic.Pointer[index]
+	ready atomic.Bool
+
+	// mu guards what follows and is held while a new index is put in place;
+	// never across I/O. It is taken before no other lock.
+	mu       sync.Mutex
+	claims   map[string]id // function names of installs under way
+	revision uint64
+	serials  map[id]uint64
+	serial   uint64
+	closing  bool
+
+	life     context.Context // ends with Close
+	end      context.CancelFunc
+	tasks    sync.WaitGroup
+	closed   chan struct{}
+	closeErr error
+}
+
+var errClosing = Fail(CodeUnavailable, "the host is shutting down")
+
+// New opens the data folder and returns a host that serves what is installed.
+// Nothing is loaded before its first call, except plugins that say "preload",
+// which are loaded in the background: see Ready. ctx bounds opening only.
+//
+// Whatever an earlier process left half done is finished or removed: a plugin
+// is there in its old version or its new one, whole.
+func New(ctx context.Context, config Config) (*Host, error) {
+	if err := config.complete(); err != nil {
+		return nil, fmt.Errorf("host: %w", err)
+	}
+	h := &Host{
+		config:  config,
+		log:     config.Log,
+		store:   config.Store,
+		cache:   config.Cache,
+		figures: newFigures(config.FunctionFigures),
+		layout:  layout{config.Dir},
+		ops:     opLocks{locks: map[id]*opLock{}},
+		claims:  map[string]id{},
+		serials: map[id]uint64{},
+		closed:  make(chan struct{}),
+	}
+	h.life, h.end = context.WithCancel(context.Background())
+	if err := h.recover(ctx); err != nil {
+		h.end()
+		return nil, fmt.Errorf("host: open %s: %w", config.Dir, err)
+	}
+	h.preload()
+	return h, nil
+}
+
+func (c *Config) complete() (err error) {
+	if c.Store == nil || c.Cache == nil || len(c.Engines) == 0 {
+		return errors.New("a store, a cache and at least one engine are needed")
+	}
+	if c.Dir, err = filepath.Abs(c.Dir); err != nil {
+		return err
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Limits == (Limits{}) {
+		c.Limits = DefaultLimits()
+	}
+	if c.Drain == 0 {
+		c.Drain = defaultDrain
+	}
+	if c.LoadTimeout == 0 {
+		c.LoadTimeout = defaultLoadTimeout
+	}
+	if c.FunctionFigures == 0 {
+		c.FunctionFigures = defaultFunctionFigures
+	}
+	return nil
+}
+
+// Ready tells whether every plugin that says "preload" is loaded, or failed to.
+func (h *Host) Ready() bool { return h.ready.Load() && h.life.Err() == nil }
+
+func (h *Host) preload() {
+	var wg sync.WaitGroup
+	for _, p := range h.index.Load().plugins {
+		if !p.record.Preload {
+			continue
+		}
+		wg.Add(1)
+		h.background(func() {
+			defer wg.Done()
+			a, stripe, err := p.enter(h.life, h)
+			if err != nil {
+				h.log.Error("preloading a plugin failed", "plugin", p.record.id().String(), "error", err)
+				return
+			}
+			a.gate.leave(stripe)
+		})
+	}
+	h.background(func() {
+		wg.Wait()
+		h.ready.Store(true)
+	})
+}
+
+// background runs f in a goroutine that Close waits for. It returns false, and
+// runs nothing, once Close began.
+func (h *Host) background(f func()) bool {
+	h.mu.Lock()
+	if h.closing {
+		h.mu.Unlock()
+		return false
+	}
+	h.tasks.Add(1)
+	h.mu.Unlock()
+	go func() {
+		defer h.tasks.Done()
+		f()
+	}()
+	return true
+}
+
+// Close refuses new calls and operations, waits for those under way until ctx
+// ends, then interrupts them, and closes every module. It is idempotent and may
+// be called by many; all return when the first is done. The store and the
+// cache stay open.
+func (h *Host) Close(ctx context.Context) error {
+	h.mu.Lock()
+	first := !h.closing
+	h.closing = true
+	h.mu.Unlock()
+	if !first {
+		<-h.closed
+		return h.closeErr
+	}
+	defer close(h.closed)
+	h.ready.Store(false)
+	h.end()
+	h.ops.close()
+	var wg sync.WaitGroup
+	for _, p := range h.index.Load().plugins {
+		wg.Go(func() { p.retire(ctx, h) })
+	}
+	wg.Wait()
+	h.tasks.Wait()
+	h.closeErr = ctx.Err()
+	return h.closeErr
+}

@@ -1,0 +1,125 @@
+package host
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// index is what is installed. It is never changed: a change makes a new one,
+// so that a call reads it without a lock.
+type index struct {
+	plugins   map[id]*plugin
+	functions map[string]*plugin // by the name they are called by
+}
+
+func newIndex() *index {
+	return &index{plugins: map[id]*plugin{}, functions: map[string]*plugin{}}
+}
+
+// with returns a copy that has p in place of old; either may be nil.
+func (x *index) with(p, old *plugin) *index {
+	next := &index{plugins: maps.Clone(x.plugins), functions: maps.Clone(x.functions)}
+	if old != nil {
+		delete(next.plugins, old.record.id())
+		for _, name := range old.record.Functions {
+			delete(next.functions, name)
+		}
+	}
+	if p != nil {
+		next.add(p)
+	}
+	return next
+}
+
+// add is for an index that nobody else sees yet.
+func (x *index) add(p *plugin) {
+	x.plugins[p.record.id()] = p
+	for _, name := range p.record.Functions {
+		x.functions[name] = p
+	}
+}
+
+// names lists the plugins of a kind, sorted.
+func (x *index) names(kind Kind) []string {
+	names := []string{}
+	for id := range x.plugins {
+		if id.kind == kind {
+			names = append(names, id.name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// sorted lists every plugin by kind and name.
+func (x *index) sorted() []*plugin {
+	return slices.SortedFunc(maps.Values(x.plugins), func(a, b *plugin) int {
+		if a.record.Kind != b.record.Kind {
+			return int(a.record.Kind) - int(b.record.Kind)
+		}
+		return strings.Compare(a.record.Name, b.record.Name)
+	})
+}
+
+// swap puts p in the place of old in the index. Either may be nil.
+func (h *Host) swap(p, old *plugin) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.index.Store(h.index.Load().with(p, old))
+}
+
+// claim reserves function names for a plugin until release, so that two
+// installs at once cannot take the same. Names that the plugin itself has
+// already are no clash.
+func (h *Host) claim(owner id, functions []string) (release func(), err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	installed := h.index.Load().functions
+	for _, name := range functions {
+		other, claimed := h.claims[name]
+		if p := installed[name]; p != nil {
+			other, claimed = p.record.id(), true
+		}
+		if claimed && other != owner {
+			return nil, Fail(CodeConflict, "function name %s already exists", name)
+		}
+	}
+	for _, name := range functions {
+		h.claims[name] = owner
+	}
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for _, name := range functions {
+			delete(h.claims, name)
+		}
+	}, nil
+}
+
+// newPlugin makes the run-time side of a record.
+func (h *Host) newPlugin(r Record) *plugin {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	serial, ok := h.serials[r.id()]
+	if !ok {
+		h.serial++
+		serial = h.serial
+		h.serials[r.id()] = serial
+	}
+	return &plugin{record: r, serial: serial}
+}
+
+func (h *Host) nextRevision() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.revision++
+	return h.revision
+}
+
+// forgetSerial is called when a plugin is dropped.
+func (h *Host) forgetSerial(i id) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.serials, i)
+}

@@ -1,0 +1,140 @@
+package host
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// layout is where things lie in the data folder:
+//
+//	berth.db                                 the store
+//	plugins/<kind>/<name>/<digest>/          unpacked packages
+//	plugins/<kind>/<name>/<digest>.json      the record, to rebuild a lost store from
+//	cache/<kind>/<name>/<digest>/            what engines can make again
+//	staging/<random>/                        operations under way
+type layout struct{ dir string }
+
+func (l layout) plugins() string { return filepath.Join(l.dir, "plugins") }
+func (l layout) caches() string  { return filepath.Join(l.dir, "cache") }
+func (l layout) staging() string { return filepath.Join(l.dir, "staging") }
+
+func (l layout) plugin(i id) string {
+	return filepath.Join(l.plugins(), i.kind.String(), i.name)
+}
+
+func (l layout) files(i id, digest string) string {
+	return filepath.Join(l.plugin(i), digest)
+}
+
+func (l layout) record(i id, digest string) string {
+	return filepath.Join(l.plugin(i), digest+".json")
+}
+
+func (l layout) cache(i id, digest string) string {
+	return filepath.Join(l.caches(), i.kind.String(), i.name, digest)
+}
+
+// make makes the folders. They are private: what engines cache is trusted.
+func (l layout) make() error {
+	for _, dir := range []string{l.plugins(), l.caches(), l.staging()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place moves an unpacked package to where it stays, durably. Files that no
+// record names may lie there from an operation that failed; they are removed.
+func (l layout) place(from string, i id, digest string) error {
+	to := l.files(i, digest)
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(to); err != nil {
+		return err
+	}
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return syncDirs(filepath.Dir(to), l.dir)
+}
+
+// remove deletes a version's files, its record and its caches, and the
+// plugin's folder when nothing else is in it. What remains of a removal that
+// fails is removed at the next start.
+func (l layout) remove(i id, digest string) error {
+	err := errors.Join(
+		os.RemoveAll(l.record(i, digest)),
+		os.RemoveAll(l.files(i, digest)),
+		os.RemoveAll(l.cache(i, digest)),
+	)
+	// These succeed on empty folders only.
+	_ = os.Remove(l.plugin(i))
+	_ = os.Remove(filepath.Dir(l.cache(i, digest)))
+	return err
+}
+
+// writeRecord puts the record beside the package, durably and at once.
+func (l layout) writeRecord(r Record) error {
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	path := l.record(r.id(), r.Digest)
+	temp := path + ".tmp"
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(data, '\n'))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(temp))
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func readRecord(path string) (r Record, err error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return r, err
+	}
+	if err := json.Unmarshal(data, &r); err != nil {
+		return r, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}
+
+// syncDirs makes entries durable in dir and the folders above it up to top.
+func syncDirs(dir, top string) error {
+	for {
+		if err := syncDir(dir); err != nil || dir == top || dir == filepath.Dir(dir) {
+			return err
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// entries lists a folder; a folder that is not there is empty.
+func entries(dir string) ([]fs.DirEntry, error) {
+	list, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return list, err
+}

@@ -1,0 +1,118 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+)
+
+// openPackage reads the package of a plugin from where it stays.
+func (h *Host) openPackage(i id, digest string) (*Package, error) {
+	return openPackage(i.kind, i.name, digest, h.layout.files(i, digest), h.layout.cache(i, digest), h.config.Limits)
+}
+
+// choose asks the engines in turn and loads the package with the first that
+// takes it. The manifest's "engine" is asked first. Why others refused is kept
+// in the record.
+func (h *Host) choose(ctx context.Context, pkg *Package, record Record) (Module, Record, error) {
+	engines := slices.Clone(h.config.Engines)
+	slices.SortStableFunc(engines, func(a, b Engine) int {
+		return preferred(b, pkg) - preferred(a, pkg)
+	})
+	var failures []error
+	for _, engine := range engines {
+		module, err := h.loadWith(ctx, engine, pkg)
+		if err == nil {
+			record.Engine = engine.Name()
+			return module, record, nil
+		}
+		failures = append(failures, err)
+		record.Refused = append(record.Refused, Refusal{engine.Name(), Cause(err)})
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if len(failures) == 1 {
+		return nil, record, failures[0]
+	}
+	var reasons []string
+	for _, r := range record.Refused {
+		reasons = append(reasons, r.Engine+": "+r.Reason)
+	}
+	return nil, record, Fail(CodeOf(failures[len(failures)-1]), "no engine can run it: %s", strings.Join(reasons, "; "))
+}
+
+func preferred(e Engine, pkg *Package) int {
+	if e.Name() == pkg.Manifest.Engine {
+		return 1
+	}
+	return 0
+}
+
+func (h *Host) loadWith(ctx context.Context, engine Engine, pkg *Package) (Module, error) {
+	if err := engine.Accept(pkg); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.config.LoadTimeout)
+	defer cancel()
+	return engine.Load(ctx, pkg)
+}
+
+// open loads an installed plugin with the engine that was chosen for it.
+func (h *Host) open(ctx context.Context, record Record) (*Package, Module, error) {
+	dir := h.layout.files(record.id(), record.Digest)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, Fail(CodeInternal, "the plugin's files are gone from the data folder: update it, or drop and install it")
+	}
+	pkg, err := h.openPackage(record.id(), record.Digest)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, engine := range h.config.Engines {
+		if engine.Name() != record.Engine {
+			continue
+		}
+		module, err := h.loadWith(ctx, engine, pkg)
+		return pkg, module, err
+	}
+	return nil, nil, Fail(CodeUnavailable, "it was installed for the engine %q, which this host does not have: update it", record.Engine)
+}
+
+// load activates an installed plugin.
+func (h *Host) load(ctx context.Context, p *plugin) (*Activation, error) {
+	pkg, module, err := h.open(ctx, p.record)
+	if err != nil {
+		return nil, at(err, "load", p.record.Name, "")
+	}
+	a, err := h.activation(p, module, pkg)
+	if err != nil {
+		h.closeModule(p.record.id(), module)
+		return nil, at(err, "load", p.record.Name, "")
+	}
+	return a, nil
+}
+
+// activation binds every function of a loaded module.
+func (h *Host) activation(p *plugin, module Module, pkg *Package) (*Activation, error) {
+	a := &Activation{host: h, plugin: p, module: module, bound: make(map[string]*Bound, len(p.record.Functions)), gate: newGate()}
+	for _, name := range p.record.Functions {
+		function, err := module.Function(name)
+		if err != nil {
+			return nil, Fail(CodeOf(err), "function %s: %w", name, cause(err))
+		}
+		a.bound[name] = &Bound{activation: a, function: function, name: name, input: int64(pkg.Limits.Input), stats: h.figures.of(name)}
+	}
+	return a, nil
+}
+
+// closeModule closes a module that was never called.
+func (h *Host) closeModule(i id, module Module) {
+	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
+	if err := module.Close(ctx); err != nil {
+		h.log.Error("closing a plugin's module failed", "plugin", i.String(), "error", err)
+	}
+}

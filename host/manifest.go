@@ -1,0 +1,193 @@
+package host
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// maxManifest bounds a manifest's size in bytes.
+const maxManifest = 1 << 20
+
+// maxFunctions bounds how many functions one plugin may declare.
+const maxFunctions = 4096
+
+// Manifest is what a package says of itself in <name>.json. Every key is
+// optional. eKuiper's files are understood too: the portable manifest, the old
+// wasm manifest and the user-interface metadata of native plugins; keys at the
+// top level that Berth does not know are theirs and are ignored. Below "wasm",
+// "limits" and "capabilities", which are Berth's own, an unknown key is a
+// mistake and is refused.
+type Manifest struct {
+	Name       string   `json:"name,omitempty"`
+	Version    string   `json:"version,omitempty"`
+	Language   string   `json:"language,omitempty"`
+	Executable string   `json:"executable,omitempty"`
+	Functions  Symbols  `json:"functions,omitempty"`
+	Sources    Symbols  `json:"sources,omitempty"`
+	Sinks      Symbols  `json:"sinks,omitempty"`
+	Engine     string   `json:"engine,omitempty"`
+	Wasm       WasmSpec `json:"wasm,omitzero"`
+
+	// Encoding overrides, per function, what the form of the build implies.
+	Encoding     map[string]Encoding `json:"encoding,omitempty"`
+	Limits       LimitSpec           `json:"limits,omitzero"`
+	Capabilities Capabilities        `json:"capabilities,omitzero"`
+	Processes    int                 `json:"processes,omitempty"`
+
+	// Preload loads the plugin at start instead of at its first call.
+	Preload bool `json:"preload,omitempty"`
+}
+
+// WasmSpec is what only the sandbox reads.
+type WasmSpec struct {
+	ABI       string `json:"abi,omitempty"`       // empty: found from imports and exports
+	Isolation string `json:"isolation,omitempty"` // "keep" (default), "fresh", "instance"
+	Compiler  string `json:"compiler,omitempty"`  // "compiler" (default where there is one) or "interpreter"
+}
+
+// Capabilities is what a sandboxed plugin asks for; it gets nothing else.
+type Capabilities struct {
+	Hosts  []string          `json:"hosts,omitempty"`
+	Paths  map[string]string `json:"paths,omitempty"`
+	Env    map[string]string `json:"env,omitempty"`
+	Config map[string]string `json:"config,omitempty"`
+}
+
+// Asked names the capabilities that are asked for, sorted.
+func (c Capabilities) Asked() []string {
+	var asked []string
+	for name, n := range map[string]int{"hosts": len(c.Hosts), "paths": len(c.Paths), "env": len(c.Env), "config": len(c.Config)} {
+		if n > 0 {
+			asked = append(asked, name)
+		}
+	}
+	slices.Sort(asked)
+	return asked
+}
+
+// Symbols is a list of names. In eKuiper's metadata of native plugins the
+// entries are objects with a "name"; both forms are read.
+type Symbols []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *Symbols) UnmarshalJSON(data []byte) error {
+	var entries []json.RawMessage
+	if err := json.Unmarshal(data, &entries); err != nil {
+		return errors.New("a list of names is expected")
+	}
+	*s = nil
+	for i, entry := range entries {
+		var name string
+		if json.Unmarshal(entry, &name) != nil {
+			var object struct{ Name string }
+			if err := json.Unmarshal(entry, &object); err != nil {
+				return fmt.Errorf("entry %d is neither a name nor an object with a \"name\"", i)
+			}
+			name = object.Name
+		}
+		*s = append(*s, name)
+	}
+	return nil
+}
+
+// ParseManifest reads and checks a manifest. The errors, CodeInvalid, name the
+// key and say what it may be; all faults are reported together.
+func ParseManifest(data []byte) (Manifest, error) {
+	var m Manifest
+	if len(data) > maxManifest {
+		return m, Fail(CodeInvalid, "the manifest has %d bytes: at most %d are read", len(data), maxManifest)
+	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	if err := json.Unmarshal(data, &m); err != nil {
+		return m, Fail(CodeInvalid, "%w", err)
+	}
+	if err := checkOwnKeys(data); err != nil {
+		return m, Fail(CodeInvalid, "%w", err)
+	}
+	if err := m.validate(); err != nil {
+		return m, Fail(CodeInvalid, "%w", err)
+	}
+	return m, nil
+}
+
+// checkOwnKeys refuses unknown keys below the objects that are Berth's own: a
+// misspelt limit must not be a missing limit.
+func checkOwnKeys(data []byte) error {
+	own := map[string]any{"wasm": new(WasmSpec), "limits": new(LimitSpec), "capabilities": new(Capabilities)}
+	var top map[string]json.RawMessage
+	if err := json.Unmarshal(data, &top); err != nil {
+		return err
+	}
+	var faults []error
+	for _, key := range slices.Sorted(maps.Keys(own)) {
+		raw, ok := top[key]
+		if !ok {
+			continue
+		}
+		dec := json.NewDecoder(bytes.NewReader(raw))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(own[key]); err != nil {
+			faults = append(faults, fmt.Errorf("%q: %w", key, err))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (m *Manifest) validate() error {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	oneOf := func(key, value string, allowed ...string) {
+		if value != "" && !slices.Contains(allowed, value) {
+			fault("%q is %q: use one of %q", key, clip(value), allowed)
+		}
+	}
+	oneOf("engine", m.Engine, "wasm", "native", "portable")
+	oneOf("wasm.abi", m.Wasm.ABI, "numeric", "berth", "extism", "command", "wapc")
+	oneOf("wasm.isolation", m.Wasm.Isolation, "keep", "fresh", "instance")
+	oneOf("wasm.compiler", m.Wasm.Compiler, "compiler", "interpreter")
+	if m.Processes < 0 {
+		fault("\"processes\" is %d: it cannot be negative", m.Processes)
+	}
+	if len(m.Version) > maxName {
+		fault("\"version\" is longer than %d characters", maxName)
+	}
+	for key, list := range map[string]Symbols{"functions": m.Functions, "sources": m.Sources, "sinks": m.Sinks} {
+		if err := checkSymbols(list); err != nil {
+			fault("%q: %w", key, err)
+		}
+	}
+	if len(m.Functions) > 0 {
+		for name := range m.Encoding {
+			if !slices.Contains(m.Functions, name) {
+				fault("\"encoding\" names %q, which \"functions\" does not", clip(name))
+			}
+		}
+	}
+	if err := m.Limits.validate(); err != nil {
+		faults = append(faults, err)
+	}
+	slices.SortFunc(faults, func(a, b error) int { return bytes.Compare([]byte(a.Error()), []byte(b.Error())) })
+	return errors.Join(faults...)
+}
+
+// checkSymbols refuses names that are none, and names given twice.
+func checkSymbols(names []string) error {
+	if len(names) > maxFunctions {
+		return fmt.Errorf("%d names: at most %d are allowed", len(names), maxFunctions)
+	}
+	seen := make(map[string]bool, len(names))
+	for _, name := range names {
+		if err := CheckName(name); err != nil {
+			return err
+		}
+		if seen[name] {
+			return fmt.Errorf("%q is named twice", name)
+		}
+		seen[name] = true
+	}
+	return nil
+}

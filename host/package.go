@@ -1,0 +1,160 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Package is an unpacked package: a folder that is never changed after it was
+// committed. Engines read it; nobody changes it.
+type Package struct {
+	Kind     Kind
+	Name     string
+	Digest   string // sha256 of the zip, hex
+	Dir      string // absolute; holds the files as they lay in the zip
+	Cache    string // absolute; an engine's private folder for what it can make again
+	Manifest Manifest
+	Limits   Limits   // the host's, narrowed by the manifest
+	Version  string   // the manifest's, else the native build's; may be empty
+	Files    []string // slash-separated, sorted
+}
+
+// Has tells whether the package holds the file (slash-separated).
+func (p *Package) Has(file string) bool {
+	_, found := slices.BinarySearch(p.Files, file)
+	return found
+}
+
+// Path returns the absolute path of one of the package's files.
+func (p *Package) Path(file string) string { return filepath.Join(p.Dir, filepath.FromSlash(file)) }
+
+// Wasm is the name of the sandboxed build, whether it is there or not.
+func (p *Package) Wasm() string { return p.Name + ".wasm" }
+
+// Native returns the package's native builds: [<os>-<arch>/]<Name>[@<version>].so.
+func (p *Package) Native() []string {
+	var builds []string
+	for _, file := range p.Files {
+		if strings.Count(file, "/") > 1 {
+			continue
+		}
+		if _, ok := p.nativeVersion(file); ok {
+			builds = append(builds, file)
+		}
+	}
+	return builds
+}
+
+// nativeVersion tells whether file is a native build of this plugin, by
+// eKuiper's rule ^(name|Name)(@.*)?\.so$, and its version.
+func (p *Package) nativeVersion(file string) (version string, ok bool) {
+	stem, ok := strings.CutSuffix(file[strings.LastIndexByte(file, '/')+1:], ".so")
+	if !ok {
+		return "", false
+	}
+	stem, version, _ = strings.Cut(stem, "@")
+	return version, stem == p.Name || stem == exported(p.Name)
+}
+
+// exported is the name with its first letter in upper case.
+func exported(name string) string {
+	first, size := utf8.DecodeRuneInString(name)
+	return string(unicode.ToUpper(first)) + name[size:]
+}
+
+// Owns tells whether the plugin's package declares the encoding of a function,
+// and which.
+func (p *Package) Encoding(function string, implied Encoding) Encoding {
+	if declared, ok := p.Manifest.Encoding[function]; ok {
+		return declared
+	}
+	return implied
+}
+
+// openPackage reads an unpacked package: its files, its manifest, its limits.
+// Faults are CodeInvalid, in words that follow "fail to install plugin: ".
+func openPackage(kind Kind, name, digest, dir, cache string, limits Limits) (*Package, error) {
+	p := &Package{Kind: kind, Name: name, Digest: digest, Dir: dir, Cache: cache}
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		file, err := filepath.Rel(dir, path)
+		p.Files = append(p.Files, filepath.ToSlash(file))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(p.Files)
+	if err := p.readManifest(); err != nil {
+		return nil, err
+	}
+	if p.Limits, err = limits.Narrow(p.Manifest.Limits); err != nil {
+		return nil, err
+	}
+	p.Version = p.Manifest.Version
+	for _, build := range p.Native() {
+		if version, _ := p.nativeVersion(build); version != "" && p.Version == "" {
+			p.Version = version
+		}
+	}
+	return p, nil
+}
+
+func (p *Package) readManifest() error {
+	file := p.Name + ".json"
+	if !p.Has(file) {
+		return nil
+	}
+	info, err := os.Stat(p.Path(file))
+	if err != nil {
+		return err
+	}
+	if info.Size() > maxManifest {
+		return Fail(CodeInvalid, "manifest %s has %d bytes: at most %d are read", file, info.Size(), maxManifest)
+	}
+	data, err := os.ReadFile(p.Path(file))
+	if err != nil {
+		return err
+	}
+	if p.Manifest, err = ParseManifest(data); err != nil {
+		return Fail(CodeInvalid, "manifest %s: %w", file, errors.Unwrap(err))
+	}
+	if p.Manifest.Name != "" && p.Manifest.Name != p.Name {
+		return Fail(CodeInvalid, "invalid plugin, expect name '%s' but got '%s': make the name in %s and in the request the same", p.Name, clip(p.Manifest.Name), file)
+	}
+	return nil
+}
+
+// checkBuilds refuses a package with nothing in it that any engine could run.
+func (p *Package) checkBuilds() error {
+	if p.Has(p.Wasm()) || len(p.Native()) > 0 || p.Manifest.Executable != "" {
+		return nil
+	}
+	found := strings.Join(p.Files, " ")
+	if found == "" {
+		found = "nothing"
+	}
+	return Fail(CodeInvalid, "invalid zip file: no build of %q in it: expected %s, %s.so or an executable named in %s.json, found: %s",
+		p.Name, p.Wasm(), exported(p.Name), p.Name, clip(found))
+}
+
+// size is the number of bytes the package takes on disk.
+func (p *Package) size() (total int64, err error) {
+	for _, file := range p.Files {
+		info, err := os.Stat(p.Path(file))
+		if err != nil {
+			return 0, fmt.Errorf("package file %s: %w", file, err)
+		}
+		total += info.Size()
+	}
+	return total, nil
+}

@@ -1,0 +1,69 @@
+package host
+
+import (
+	"slices"
+	"time"
+)
+
+// Record is what the host remembers of an installed plugin.
+type Record struct {
+	Kind    Kind   `json:"kind"`
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+	Digest  string `json:"digest"`
+	Source  string `json:"source"` // the URI it came from
+
+	// Functions are the names by which its functions are called; no two
+	// plugins share one.
+	Functions []string `json:"functions,omitempty"`
+
+	Engine    string    `json:"engine"`
+	Refused   []Refusal `json:"refused,omitempty"`
+	Preload   bool      `json:"preload,omitempty"`
+	Warnings  []string  `json:"warnings,omitempty"`
+	Installed time.Time `json:"installed"`
+
+	// Revision grows with every change of any plugin: of two records of one
+	// plugin the greater is the later.
+	Revision uint64 `json:"revision"`
+}
+
+// Refusal is why an engine did not take a package.
+type Refusal struct {
+	Engine string `json:"engine"`
+	Reason string `json:"reason"`
+}
+
+// clone copies the record, so that what is handed out can be changed.
+func (r Record) clone() Record {
+	r.Functions = slices.Clone(r.Functions)
+	r.Refused = slices.Clone(r.Refused)
+	r.Warnings = slices.Clone(r.Warnings)
+	return r
+}
+
+func (r Record) id() id { return id{r.Kind, r.Name} }
+
+// id names a plugin: names are unique in a kind.
+type id struct {
+	kind Kind
+	name string
+}
+
+// String is "functions/echo".
+func (i id) String() string { return i.kind.String() + "/" + i.name }
+
+// Store keeps records durably. Each method is one transaction, on disk when it
+// returns. It is safe for concurrent use.
+type Store interface {
+	// Load returns every record, in no particular order.
+	Load() ([]Record, error)
+	// Put adds the record, or replaces the one of the same kind and name.
+	Put(Record) error
+	// Delete removes a record; removing none is no error.
+	Delete(kind Kind, name string) error
+	// Fresh tells that the store was made anew when it was opened, because
+	// there was none or it was damaged. The host then takes the records that
+	// lie beside the packages.
+	Fresh() bool
+}

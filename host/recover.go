@@ -1,0 +1,154 @@
+package host
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// recover reads what is installed, rebuilds the store from the packages if it
+// was lost, and removes what no record names: the remains of operations that a
+// crash cut short.
+func (h *Host) recover(ctx context.Context) error {
+	if err := h.layout.make(); err != nil {
+		return err
+	}
+	records, err := h.store.Load()
+	if err != nil {
+		return fmt.Errorf("read the store: %w", err)
+	}
+	if h.store.Fresh() && len(records) == 0 {
+		if records, err = h.rebuild(ctx); err != nil {
+			return fmt.Errorf("rebuild the store: %w", err)
+		}
+	}
+	// Of two records that claim one function the later is right; there are
+	// none unless the data folder was changed by hand.
+	slices.SortFunc(records, func(a, b Record) int { return cmp.Compare(a.Revision, b.Revision) })
+	index := newIndex()
+	for _, r := range records {
+		h.revision = max(h.revision, r.Revision)
+		index.add(h.newPlugin(r))
+	}
+	h.index.Store(index)
+	if err := h.sweep(ctx, index); err != nil {
+		return fmt.Errorf("remove what is left over: %w", err)
+	}
+	h.log.Info("data folder opened", "dir", h.layout.dir, "plugins", len(index.plugins), "functions", len(index.functions))
+	return nil
+}
+
+// rebuild finds the records beside the packages and stores them again.
+func (h *Host) rebuild(ctx context.Context) ([]Record, error) {
+	latest := map[id]Record{}
+	err := h.eachVersion(h.layout.plugins(), func(i id, entry string) error {
+		digest, isRecord := strings.CutSuffix(entry, ".json")
+		if !isRecord {
+			return ctx.Err()
+		}
+		path := filepath.Join(h.layout.plugin(i), entry)
+		r, err := readRecord(path)
+		if err == nil && (r.id() != i || r.Digest != digest) {
+			err = fmt.Errorf("%s: it is about another plugin", path)
+		}
+		if err == nil {
+			_, err = os.Stat(h.layout.files(i, digest))
+		}
+		if err != nil {
+			h.log.Error("a record beside a package is of no use", "error", err)
+			return nil
+		}
+		if known, ok := latest[i]; !ok || r.Revision > known.Revision {
+			latest[i] = r
+		}
+		return ctx.Err()
+	})
+	if err != nil {
+		return nil, err
+	}
+	var records []Record
+	for _, r := range latest {
+		if err := h.store.Put(r); err != nil {
+			return nil, err
+		}
+		records = append(records, r)
+	}
+	if len(records) > 0 {
+		h.log.Warn("THE STORE WAS LOST and was rebuilt from the packages on disk: check that nothing is missing", "plugins", len(records))
+	}
+	return records, nil
+}
+
+// sweep removes what no record names, and writes records anew that are missing
+// beside their packages.
+func (h *Host) sweep(ctx context.Context, index *index) error {
+	staged, err := entries(h.layout.staging())
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, entry := range staged {
+		faults = append(faults, os.RemoveAll(filepath.Join(h.layout.staging(), entry.Name())))
+	}
+	recorded := map[id]bool{}
+	for _, top := range []string{h.layout.plugins(), h.layout.caches()} {
+		err := h.eachVersion(top, func(i id, entry string) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			digest, isRecord := strings.CutSuffix(entry, ".json")
+			if p := index.plugins[i]; p != nil && p.record.Digest == digest {
+				recorded[i] = recorded[i] || isRecord
+				return nil
+			}
+			h.log.Info("removing what is left of an unfinished operation", "plugin", i.String(), "entry", entry)
+			dir := filepath.Join(top, i.kind.String(), i.name)
+			faults = append(faults, os.RemoveAll(filepath.Join(dir, entry)))
+			_ = os.Remove(dir) // succeeds when that was the last
+			return nil
+		})
+		faults = append(faults, err)
+	}
+	for i, p := range index.plugins {
+		if recorded[i] {
+			continue
+		}
+		if _, err := os.Stat(h.layout.files(i, p.record.Digest)); err != nil {
+			h.log.Error("a plugin's files are gone: its calls fail until it is updated or installed anew", "plugin", i.String(), "error", err)
+			continue
+		}
+		faults = append(faults, h.layout.writeRecord(p.record))
+	}
+	return errors.Join(faults...)
+}
+
+// eachVersion calls f for every entry in the folder of every plugin below top.
+// What is not a plugin's folder is left alone.
+func (h *Host) eachVersion(top string, f func(i id, entry string) error) error {
+	for _, kind := range Kinds() {
+		plugins, err := entries(filepath.Join(top, kind.String()))
+		if err != nil {
+			return err
+		}
+		for _, plugin := range plugins {
+			if !plugin.IsDir() || !isName(plugin.Name()) {
+				continue
+			}
+			versions, err := entries(filepath.Join(top, kind.String(), plugin.Name()))
+			if err != nil {
+				return err
+			}
+			for _, version := range versions {
+				if err := f(id{kind, plugin.Name()}, version.Name()); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
