@@ -1,0 +1,104 @@
+package sandbox
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+
+	"berth/host"
+)
+
+// berthABI passes bytes through the guest's memory: see the package comment.
+type berthABI struct{}
+
+var (
+	berthParams  = []api.ValueType{api.ValueTypeI32, api.ValueTypeI32}
+	berthResults = []api.ValueType{api.ValueTypeI64}
+	allocParams  = []api.ValueType{api.ValueTypeI32}
+	allocResults = []api.ValueType{api.ValueTypeI32}
+)
+
+const (
+	// berthFailed is the bit of a result's length that marks an error.
+	berthFailed = 1 << 31
+	// maxErrorText bounds the text of a guest's error, in bytes.
+	maxErrorText = 4 << 10
+)
+
+func (berthABI) name() string            { return abiBerth }
+func (berthABI) encoding() host.Encoding { return host.EncodingRaw }
+
+func (berthABI) callable(name string, f api.FunctionDefinition) (bool, string) {
+	ok := name != "alloc" && slices.Equal(f.ParamTypes(), berthParams) && slices.Equal(f.ResultTypes(), berthResults)
+	return ok, "(i32, i32) -> (i64)"
+}
+
+// berthFault says why a module does not have the ABI; empty if it does.
+func berthFault(m wazero.CompiledModule) string {
+	exports := m.ExportedFunctions()
+	alloc := exports["alloc"]
+	switch {
+	case m.ExportedMemories()["memory"] == nil:
+		return "it exports no memory named \"memory\""
+	case alloc == nil:
+		return "it exports no function \"alloc\""
+	case !slices.Equal(alloc.ParamTypes(), allocParams) || !slices.Equal(alloc.ResultTypes(), allocResults):
+		return "\"alloc\" is " + signature(alloc) + ", not (i32) -> (i32)"
+	case len(callable(berthABI{}, exports)) == 0:
+		return "it exports no function of type (i32, i32) -> (i64)"
+	}
+	return ""
+}
+
+func (berthABI) call(ctx context.Context, s *slot, fn api.Function, limits host.Limits, dst, in []byte) ([]byte, error) {
+	s.stack[0] = uint64(len(in))
+	if err := s.alloc.CallWithStack(ctx, s.stack); err != nil {
+		return dst, broken{s.failure(err)}
+	}
+	ptr := uint32(s.stack[0])
+	if len(in) > 0 {
+		if ptr == 0 {
+			return dst, host.Fail(host.CodeTooLarge, "the guest has no room for an input of %d bytes within its memory limit of %s", len(in), limits.Memory)
+		}
+		if !s.memory.Write(ptr, in) {
+			return dst, broken{host.Fail(host.CodeTrap, "the guest broke the berth ABI: alloc(%d) returned %d, and that lies outside its memory of %d bytes", len(in), ptr, s.memory.Size())}
+		}
+	}
+	s.stack[0], s.stack[1] = uint64(ptr), uint64(len(in))
+	if err := fn.CallWithStack(ctx, s.stack); err != nil {
+		return dst, broken{s.failure(err)}
+	}
+	view, failed, err := berthResult(s.memory, s.stack[0], limits.Output)
+	switch {
+	case err != nil:
+		return dst, broken{err}
+	case failed:
+		if len(view) > maxErrorText {
+			view = view[:maxErrorText]
+		}
+		return dst, host.Fail(host.CodeRejected, "%s", strings.ToValidUTF8(string(view), "\uFFFD"))
+	}
+	return append(dst, view...), nil
+}
+
+// berthResult finds the bytes that a packed result stands for: a view of the
+// guest's memory, valid until the guest runs again.
+func berthResult(memory api.Memory, packed uint64, limit host.Bytes) (view []byte, failed bool, err error) {
+	ptr, length := uint32(packed>>32), uint32(packed)
+	failed = length&berthFailed != 0
+	length &^= berthFailed
+	if !failed && int64(length) > int64(limit) {
+		return nil, failed, host.Fail(host.CodeTrap, "the guest returned %d bytes: at most %s are allowed by \"limits.output\"", length, limit)
+	}
+	if length == 0 { // an empty result may point anywhere
+		return nil, failed, nil
+	}
+	view, ok := memory.Read(ptr, length)
+	if !ok {
+		return nil, failed, host.Fail(host.CodeTrap, "the guest broke the berth ABI: it returned %d bytes at %d, and they lie outside its memory of %d bytes", length, ptr, memory.Size())
+	}
+	return view, failed, nil
+}

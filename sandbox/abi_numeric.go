@@ -1,0 +1,145 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"berth/host"
+)
+
+// numericABI calls exports over numbers with a JSON array of numbers. The
+// result is a JSON number, null for none, and an array for several. Integers
+// are written signed; what JSON has no number for (NaN, infinities) is null.
+type numericABI struct{}
+
+func (numericABI) name() string            { return abiNumeric }
+func (numericABI) encoding() host.Encoding { return host.EncodingJSON }
+
+func (numericABI) callable(_ string, f api.FunctionDefinition) (bool, string) {
+	numbers := func(types []api.ValueType) bool {
+		return !slices.ContainsFunc(types, func(t api.ValueType) bool {
+			return t != api.ValueTypeI32 && t != api.ValueTypeI64 && t != api.ValueTypeF32 && t != api.ValueTypeF64
+		})
+	}
+	return numbers(f.ParamTypes()) && numbers(f.ResultTypes()), "over i32, i64, f32 and f64 only"
+}
+
+func (numericABI) call(ctx context.Context, s *slot, fn api.Function, _ host.Limits, dst, in []byte) ([]byte, error) {
+	def := fn.Definition()
+	params, results := def.ParamTypes(), def.ResultTypes()
+	stack := s.stackOf(max(len(params), len(results)))
+	if err := decodeNumbers(stack, params, in); err != nil {
+		return dst, err
+	}
+	if err := fn.CallWithStack(ctx, stack); err != nil {
+		return dst, broken{s.failure(err)}
+	}
+	return appendNumbers(dst, stack, results), nil
+}
+
+func decodeNumbers(stack []uint64, params []api.ValueType, in []byte) error {
+	var args []json.RawMessage
+	if len(bytes.TrimSpace(in)) > 0 || len(params) > 0 {
+		if err := json.Unmarshal(in, &args); err != nil {
+			return host.Fail(host.CodeInvalid, "the input must be a JSON array of %d numbers: %w", len(params), err)
+		}
+	}
+	if len(args) != len(params) {
+		return host.Fail(host.CodeInvalid, "%d arguments given, %d expected: %s", len(args), len(params), typeNames(params))
+	}
+	for i, t := range params {
+		v, ok := decodeNumber(string(args[i]), t)
+		if !ok {
+			return host.Fail(host.CodeInvalid, "argument %d is %.40s: a number that fits %s is expected", i+1, args[i], api.ValueTypeName(t))
+		}
+		stack[i] = v
+	}
+	return nil
+}
+
+// decodeNumber reads a JSON number as a value of type t. Integers may be given
+// signed or unsigned, and as 2.0 or 1e3 where that is a whole number.
+func decodeNumber(s string, t api.ValueType) (uint64, bool) {
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) || s[0] == '+' {
+		return 0, false
+	}
+	switch t {
+	case api.ValueTypeF32:
+		if math.Abs(f) > math.MaxFloat32 {
+			return 0, false
+		}
+		return api.EncodeF32(float32(f)), true
+	case api.ValueTypeF64:
+		return api.EncodeF64(f), true
+	case api.ValueTypeI32:
+		if f != math.Trunc(f) || f < math.MinInt32 || f > math.MaxUint32 {
+			return 0, false
+		}
+		return uint64(uint32(int64(f))), true
+	}
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return uint64(n), true
+	}
+	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
+		return n, true
+	}
+	const exact = 1 << 53 // whole numbers up to here are what they seem
+	if f != math.Trunc(f) || math.Abs(f) > exact {
+		return 0, false
+	}
+	return uint64(int64(f)), true
+}
+
+func appendNumbers(dst []byte, stack []uint64, results []api.ValueType) []byte {
+	if len(results) == 0 {
+		return append(dst, "null"...)
+	}
+	if len(results) == 1 {
+		return appendNumber(dst, stack[0], results[0])
+	}
+	for i, t := range results {
+		dst = append(dst, "[,"[min(i, 1)])
+		dst = appendNumber(dst, stack[i], t)
+	}
+	return append(dst, ']')
+}
+
+func appendNumber(dst []byte, v uint64, t api.ValueType) []byte {
+	switch t {
+	case api.ValueTypeI32:
+		return strconv.AppendInt(dst, int64(int32(v)), 10)
+	case api.ValueTypeI64:
+		return strconv.AppendInt(dst, int64(v), 10)
+	case api.ValueTypeF32:
+		return appendFloat(dst, float64(api.DecodeF32(v)), 32)
+	}
+	return appendFloat(dst, api.DecodeF64(v), 64)
+}
+
+func appendFloat(dst []byte, f float64, bits int) []byte {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return append(dst, "null"...)
+	}
+	return strconv.AppendFloat(dst, f, 'g', -1, bits)
+}
+
+func typeNames(types []api.ValueType) string {
+	if len(types) == 0 {
+		return "none"
+	}
+	var names []byte
+	for i, t := range types {
+		if i > 0 {
+			names = append(names, ", "...)
+		}
+		names = append(names, api.ValueTypeName(t)...)
+	}
+	return string(names)
+}

@@ -1,0 +1,158 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"berth/host"
+)
+
+const wasiModule = wasi_snapshot_preview1.ModuleName
+
+// features are what a guest may use: WebAssembly 2.0 and what compilers emit
+// since. Threads are not among them: a guest has one.
+const features = api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall |
+	experimental.CoreFeaturesExtendedConst | experimental.CoreFeaturesExceptionHandling
+
+// compiled is a compiled build in a runtime of its own: limits are a runtime's,
+// and closing it frees everything.
+type compiled struct {
+	runtime     wazero.Runtime
+	cache       wazero.CompilationCache // nil for the interpreter
+	module      wazero.CompiledModule
+	code        int64 // bytes of machine code, or an estimate for the interpreter
+	interpreted bool
+	deadlines   bool // calls can be interrupted
+}
+
+func (c *compiled) close(ctx context.Context) error {
+	err := c.runtime.Close(ctx)
+	if c.cache != nil {
+		err = errors.Join(err, c.cache.Close(ctx))
+	}
+	return err
+}
+
+// checkHeader recognises what is no module: the error follows the file's name.
+func checkHeader(wasm []byte) error {
+	magic, version := []byte("\x00asm"), []byte{1, 0, 0, 0}
+	switch {
+	case !bytes.HasPrefix(wasm, magic):
+		return errors.New("is not WebAssembly: it does not begin with \\0asm")
+	case bytes.HasPrefix(wasm[4:], version):
+		return nil
+	case len(wasm) >= 8 && wasm[6] == 1:
+		return errors.New("is a WASI component (preview 2), which this host does not run: build it as a core module, with the target wasm32-wasip1 or wasm32-unknown-unknown")
+	}
+	return errors.New("is of a version of WebAssembly that does not exist")
+}
+
+// compile compiles the build or takes it from the package's cache folder. An
+// entry there that cannot be read is removed and made anew.
+func compile(ctx context.Context, p *host.Package, wasm []byte) (*compiled, error) {
+	if p.Manifest.Wasm.Compiler == "interpreter" {
+		return compileWith(ctx, p, wasm, nil)
+	}
+	for fresh := false; ; fresh = true {
+		if err := os.MkdirAll(p.Cache, 0o700); err != nil {
+			return nil, err
+		}
+		cache, err := wazero.NewCompilationCacheWithDir(p.Cache)
+		if err != nil {
+			return nil, err
+		}
+		c, err := compileWith(ctx, p, wasm, cache)
+		if err == nil {
+			return c, nil
+		}
+		err = closing(err, cache.Close)
+		if fresh || cacheSize(p.Cache) == 0 {
+			return nil, err
+		}
+		// Either the build is bad or the cache is: the second try tells.
+		if err := os.RemoveAll(p.Cache); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func compileWith(ctx context.Context, p *host.Package, wasm []byte, cache wazero.CompilationCache) (*compiled, error) {
+	config, interpreted := wazero.NewRuntimeConfig(), cache == nil
+	if interpreted {
+		config = wazero.NewRuntimeConfigInterpreter()
+	} else {
+		config = config.WithCompilationCache(cache)
+	}
+	c := &compiled{cache: cache, interpreted: interpreted, deadlines: p.Limits.Timeout > 0}
+	config = config.WithCoreFeatures(features).
+		WithMemoryLimitPages(uint32(min(p.Limits.Memory/wasmPage, 65536))).
+		WithCloseOnContextDone(c.deadlines).
+		WithDebugInfoEnabled(false)
+	c.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+	var err error
+	if c.module, err = c.runtime.CompileModule(ctx, wasm); err != nil {
+		return nil, closing(invalidBuild(p, err), c.runtime.Close)
+	}
+	c.code = 4 * int64(len(wasm))
+	if !interpreted {
+		c.code = cacheSize(p.Cache)
+	}
+	if importsWASI(c.module) {
+		if _, err := wasi_snapshot_preview1.Instantiate(ctx, c.runtime); err != nil {
+			return nil, closing(err, c.runtime.Close)
+		}
+	}
+	return c, nil
+}
+
+const wasmPage = 64 << 10
+
+func invalidBuild(p *host.Package, err error) error {
+	text := strings.TrimPrefix(err.Error(), "invalid ")
+	if strings.Contains(text, "over limit of") && strings.Contains(text, "pages") {
+		return host.Fail(host.CodeInvalid, "%s needs more memory than the plugin's limit of %s: %w; raise \"limits.memory\" or build it for less", p.Wasm(), p.Limits.Memory, err)
+	}
+	return host.Fail(host.CodeInvalid, "%s does not validate: %w", p.Wasm(), err)
+}
+
+func importsWASI(m wazero.CompiledModule) bool {
+	for _, f := range m.ImportedFunctions() {
+		if module, _, _ := f.Import(); module == wasiModule {
+			return true
+		}
+	}
+	return false
+}
+
+// cacheSize is the size of the files below a cache folder.
+func cacheSize(dir string) (size int64) {
+	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return nil // what cannot be read counts nothing
+		}
+		if info, err := entry.Info(); err == nil {
+			size += info.Size()
+		}
+		return nil
+	})
+	return size
+}
+
+func (c *compiled) form(abi string) string {
+	how := "compiled"
+	if c.interpreted {
+		how = "interpreted"
+	}
+	return fmt.Sprintf("wasm, %s ABI, %s", abi, how)
+}

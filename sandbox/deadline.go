@@ -1,0 +1,92 @@
+package sandbox
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"berth/host"
+)
+
+// deadline is the context of a slot's calls, made once and used for each: it is
+// done when the plugin's timeout passed, when the caller gave up, or when the
+// module is closed. A slot whose deadline fired is not used again, so it fires
+// at most once.
+type deadline struct {
+	context.Context // for Value and Deadline: none
+	timeout         time.Duration
+	timer           *time.Timer
+	done            chan struct{}
+
+	mu  sync.Mutex // guards why
+	why error
+}
+
+func newDeadline(timeout time.Duration) *deadline {
+	d := &deadline{Context: context.Background(), timeout: timeout, done: make(chan struct{})}
+	d.timer = time.AfterFunc(timeout, d.expire)
+	d.timer.Stop()
+	return d
+}
+
+// Done implements context.Context.
+func (d *deadline) Done() <-chan struct{} { return d.done }
+
+// Err implements context.Context, in the terms that wazero knows.
+func (d *deadline) Err() error {
+	switch why := d.cause(); {
+	case why == nil:
+		return nil
+	case host.CodeOf(why) == host.CodeTimeout:
+		return context.DeadlineExceeded
+	}
+	return context.Canceled
+}
+
+// cause is why the deadline fired; nil if it did not.
+func (d *deadline) cause() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.why
+}
+
+func (d *deadline) expire() {
+	d.fire(host.Fail(host.CodeTimeout, "it took longer than the limit of %s and was interrupted", d.timeout))
+}
+
+// fire ends the call under way with err.
+func (d *deadline) fire(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.why == nil {
+		d.why = err
+		close(d.done)
+	}
+}
+
+// begin starts the time of a call. end must be called when it is over.
+func (d *deadline) begin(caller context.Context) (stop func() bool) {
+	d.timer.Reset(d.timeout)
+	if caller.Done() == nil {
+		return nil
+	}
+	return context.AfterFunc(caller, func() { d.fire(callerError(caller.Err())) })
+}
+
+// end stops the time. It returns false if the deadline fired or is about to:
+// then the slot must not be used again.
+func (d *deadline) end(stop func() bool) bool {
+	stopped := d.timer.Stop()
+	if stop != nil {
+		stopped = stop() && stopped
+	}
+	return stopped && d.cause() == nil
+}
+
+// callerError says that the caller's context ended.
+func callerError(err error) error {
+	if err == context.DeadlineExceeded {
+		return host.Fail(host.CodeTimeout, "the caller's deadline passed: %w", err)
+	}
+	return host.Fail(host.CodeCanceled, "the caller gave up: %w", err)
+}

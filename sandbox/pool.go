@@ -1,0 +1,242 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"berth/host"
+)
+
+// pool keeps the slots of one module: used last in, first out, so that memory
+// stays warm and the rest can be closed; made on demand up to a limit.
+type pool struct {
+	make  func(context.Context) (*slot, error)
+	limit int
+	wait  time.Duration // for a free slot, at the limit
+	idle  time.Duration // how often slots that were not needed are closed
+
+	mu      sync.Mutex // guards what follows; never held across a call or making a slot
+	free    []*slot
+	all     map[*slot]struct{} // free and busy
+	live    int                // free, busy and being made
+	unused  int                // fewest free slots since the last trim
+	waiters []chan *slot
+	trimmer *time.Timer // nil while there is nothing to trim
+	closed  bool
+	empty   chan struct{} // closed when closed and no slot is live
+}
+
+var errClosed = host.Fail(host.CodeUnavailable, "the plugin is being unloaded")
+
+func newPool(limit int, wait, idle time.Duration, make_ func(context.Context) (*slot, error)) *pool {
+	return &pool{make: make_, limit: limit, wait: wait, idle: idle, all: map[*slot]struct{}{}, empty: make(chan struct{})}
+}
+
+// get takes a free slot, makes one, or waits for one. The caller gives it back
+// with put or drop.
+func (p *pool) get(ctx context.Context) (*slot, error) {
+	p.mu.Lock()
+	switch n := len(p.free); {
+	case p.closed:
+		p.mu.Unlock()
+		return nil, errClosed
+	case n > 0:
+		s := p.free[n-1]
+		p.free[n-1] = nil
+		p.free = p.free[:n-1]
+		p.unused = min(p.unused, n-1)
+		p.mu.Unlock()
+		return s, nil
+	case p.live < p.limit:
+		p.live++
+		p.mu.Unlock()
+		return p.grow(ctx)
+	}
+	turn := make(chan *slot, 1)
+	p.waiters = append(p.waiters, turn)
+	p.mu.Unlock()
+	return p.queue(ctx, turn)
+}
+
+// queue waits for a slot to be handed over. A nil slot is leave to make one.
+func (p *pool) queue(ctx context.Context, turn chan *slot) (*slot, error) {
+	timer := time.NewTimer(p.wait)
+	defer timer.Stop()
+	var err error
+	select {
+	case s, ok := <-turn:
+		return p.turned(ctx, s, ok)
+	case <-ctx.Done():
+		err = callerError(ctx.Err())
+	case <-timer.C:
+		err = host.Fail(host.CodeUnavailable, "all %d instances of the plugin were busy for %s: try again, or raise \"limits.instances\"", p.limit, p.wait)
+	}
+	p.mu.Lock()
+	for i, w := range p.waiters {
+		if w == turn {
+			p.waiters = append(p.waiters[:i], p.waiters[i+1:]...)
+			p.mu.Unlock()
+			return nil, err
+		}
+	}
+	p.mu.Unlock()
+	s, ok := <-turn // handed over meanwhile
+	return p.turned(ctx, s, ok)
+}
+
+func (p *pool) turned(ctx context.Context, s *slot, ok bool) (*slot, error) {
+	switch {
+	case !ok:
+		return nil, errClosed
+	case s == nil:
+		return p.grow(ctx)
+	}
+	return s, nil
+}
+
+// grow makes a slot that live counts already.
+func (p *pool) grow(ctx context.Context) (*slot, error) {
+	s, err := p.make(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err == nil && p.closed {
+		s.close()
+		err = errClosed
+	}
+	if err != nil {
+		p.gone(nil)
+		return nil, err
+	}
+	p.all[s] = struct{}{}
+	if p.live > 1 && p.trimmer == nil {
+		p.unused = len(p.free)
+		p.trimmer = time.AfterFunc(p.idle, p.trim)
+	}
+	return s, nil
+}
+
+// put gives a slot back.
+func (p *pool) put(s *slot) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		s.close()
+		p.gone(s)
+		return
+	}
+	if len(p.waiters) > 0 {
+		p.next() <- s
+		return
+	}
+	p.free = append(p.free, s)
+}
+
+// drop throws a slot away whose guest is in an unknown state.
+func (p *pool) drop(s *slot) {
+	s.close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gone(s)
+}
+
+// gone counts a slot out and lets the first waiter make another. The caller
+// holds mu.
+func (p *pool) gone(s *slot) {
+	delete(p.all, s)
+	p.live--
+	if p.closed {
+		if p.live == 0 {
+			close(p.empty)
+		}
+		return
+	}
+	if len(p.waiters) > 0 {
+		p.live++
+		p.next() <- nil
+	}
+}
+
+// next takes the first waiter off the queue. The caller holds mu.
+func (p *pool) next() chan *slot {
+	w := p.waiters[0]
+	p.waiters = append(p.waiters[:0], p.waiters[1:]...)
+	return w
+}
+
+// trim closes the slots that were not needed since the last time, but one.
+func (p *pool) trim() {
+	p.mu.Lock()
+	n := min(p.unused, len(p.free))
+	if p.live == n {
+		n = max(n-1, 0)
+	}
+	var idle []*slot
+	if !p.closed && n > 0 {
+		idle = append(idle, p.free[:n]...)
+		p.free = append(p.free[:0], p.free[n:]...)
+		p.live -= n
+		for _, s := range idle {
+			delete(p.all, s)
+		}
+	}
+	p.unused = len(p.free)
+	if p.live > 1 && !p.closed {
+		p.trimmer.Reset(p.idle)
+	} else {
+		p.trimmer = nil
+	}
+	p.mu.Unlock()
+	for _, s := range idle {
+		s.close()
+	}
+}
+
+// close closes the free slots, interrupts the busy ones where that can be done,
+// and waits for them until ctx ends. What is still busy then is closed when its
+// call returns.
+func (p *pool) close(ctx context.Context) error {
+	p.mu.Lock()
+	if !p.closed {
+		p.closed = true
+		if p.trimmer != nil {
+			p.trimmer.Stop()
+		}
+		for _, s := range p.free {
+			s.close()
+			delete(p.all, s)
+		}
+		p.live -= len(p.free)
+		p.free = nil
+		for _, w := range p.waiters {
+			close(w)
+		}
+		p.waiters = nil
+		for s := range p.all {
+			if s.deadline != nil {
+				s.deadline.fire(errClosed)
+			}
+		}
+		if p.live == 0 {
+			close(p.empty)
+		}
+	}
+	p.mu.Unlock()
+	select {
+	case <-p.empty:
+		return nil
+	case <-ctx.Done():
+		return errors.New("a guest is still running and cannot be interrupted")
+	}
+}
+
+// usage counts the slots and the bytes of their memories.
+func (p *pool) usage() (live, busy int, bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for s := range p.all {
+		bytes += s.bytes.Load()
+	}
+	return p.live, p.live - len(p.free), bytes
+}

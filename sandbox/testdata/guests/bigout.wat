@@ -1,0 +1,41 @@
+;; bigout: a large answer to a small question.
+;;   big  input begins with a 4-byte little-endian n: n bytes of 'x', memory grown to hold them
+(module
+  (memory (export "memory") 1)
+  (data (i32.const 16) "want a 4-byte n")
+  (data (i32.const 48) "out of memory")
+
+  ;; alloc marks the start of a call: the arena begins anew at 1024. Memory
+  ;; grows to hold size bytes; the answer is 0 when it cannot.
+  (func $alloc (export "alloc") (param $size i32) (result i32)
+    (local $pages i32)
+    (local.set $pages (i32.wrap_i64 (i64.shr_u
+      (i64.add (i64.extend_i32_u (local.get $size)) (i64.const 66559)) ;; 1024 + 65535, to round up
+      (i64.const 16))))
+    (if (i32.gt_u (local.get $pages) (memory.size))
+      (then
+        (if (i32.eq (i32.const -1)
+              (memory.grow (i32.sub (local.get $pages) (memory.size))))
+          (then (return (i32.const 0))))))
+    (i32.const 1024))
+
+  ;; ok and err pack a result: ptr<<32 | len, with bit 31 of len set for an error.
+  (func $ok (param $ptr i32) (param $len i32) (result i64)
+    (i64.or
+      (i64.shl (i64.extend_i32_u (local.get $ptr)) (i64.const 32))
+      (i64.extend_i32_u (local.get $len))))
+  (func $err (param $ptr i32) (param $len i32) (result i64)
+    (call $ok (local.get $ptr) (i32.or (local.get $len) (i32.const 0x80000000))))
+
+  (func (export "big") (param $ptr i32) (param $len i32) (result i64)
+    (local $n i32) (local $out i32)
+    (if (i32.lt_u (local.get $len) (i32.const 4))
+      (then (return (call $err (i32.const 16) (i32.const 15)))))
+    (local.set $n (i32.load (local.get $ptr)))
+    ;; the input has been read: its place is free, and alloc makes it large enough
+    (if (i32.ge_s (local.get $n) (i32.const 0)) ;; 2 GiB and more would read as an error
+      (then (local.set $out (call $alloc (local.get $n)))))
+    (if (i32.eqz (local.get $out))
+      (then (return (call $err (i32.const 48) (i32.const 13)))))
+    (memory.fill (local.get $out) (i32.const 120) (local.get $n)) ;; 'x'
+    (call $ok (local.get $out) (local.get $n))))

@@ -1,0 +1,3 @@
+;; noexports: nothing to call: exports only memory.
+(module
+  (memory (export "memory") 1))
