@@ -55,7 +55,7 @@ type Host struct {
 	ready atomic.Bool
 
 	// mu guards what follows and is held while a new index is put in place;
-	// never across I/O. It is taken before no other lock.
+	// never across I/O. Lock order: plugin.mu, then mu, then figures.mu.
 	mu       sync.Mutex
 	claims   map[string]id // function names of installs under way
 	revision uint64

@@ -123,3 +123,18 @@ func (h *Host) forgetSerial(i id) {
 	defer h.mu.Unlock()
 	delete(h.serials, i)
 }
+
+// forgetFigures drops the figures of those of the functions that no plugin has
+// any more, or is about to have.
+func (h *Host) forgetFigures(functions []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	installed := h.index.Load().functions
+	var gone []string
+	for _, name := range functions {
+		if _, claimed := h.claims[name]; installed[name] == nil && !claimed {
+			gone = append(gone, name)
+		}
+	}
+	h.figures.forget(gone)
+}

@@ -72,7 +72,7 @@ func (h *Host) Update(ctx context.Context, req Request) (Record, error) {
 	if err != nil {
 		return Record{}, at(err, op, req.Name, "")
 	}
-	h.finish(ctx, old, p.record.Digest)
+	h.finish(ctx, old, p)
 	h.log.Info("plugin updated", "plugin", id.String(), "version", p.record.Version, "was", old.record.Version, "engine", p.record.Engine, "functions", p.record.Functions)
 	return p.record.clone(), nil
 }
@@ -102,9 +102,8 @@ func (h *Host) Drop(ctx context.Context, kind Kind, name string) error {
 	if err := h.store.Delete(kind, name); err != nil {
 		return at(diskError(err), op, name, "")
 	}
-	h.figures.forget(old.record.Functions)
 	h.swap(nil, old)
-	h.finish(ctx, old, "")
+	h.finish(ctx, old, nil)
 	h.forgetSerial(id)
 	h.log.Info("plugin dropped", "plugin", id.String())
 	return nil
@@ -135,10 +134,11 @@ func (h *Host) Register(ctx context.Context, kind Kind, name string, functions [
 	if len(functions) == 0 {
 		return at(Fail(CodeInvalid, "property 'functions' must not be empty"), op, name, "")
 	}
-	if err := h.reload(ctx, old, functions); err != nil {
+	p, err := h.reload(ctx, old, functions)
+	if err != nil {
 		return at(err, op, name, "")
 	}
-	h.finish(ctx, old, old.record.Digest)
+	h.finish(ctx, old, p)
 	h.log.Info("functions registered", "plugin", id.String(), "functions", functions)
 	return nil
 }
@@ -255,8 +255,14 @@ func (h *Host) commit(ctx context.Context, record Record, module Module, pkg *Pa
 		return nil, err
 	}
 	defer release()
+	if err := checkSymbols(record.Functions); err != nil {
+		return nil, Fail(CodeInvalid, "its functions: %w", err)
+	}
 	record.Revision = h.nextRevision()
 	p := h.newPlugin(record)
+	if old == nil {
+		undo.add(func() { h.forgetSerial(record.id()) })
+	}
 	a, err := h.activation(p, module, pkg)
 	if err != nil {
 		return nil, err
@@ -281,9 +287,9 @@ func (h *Host) commit(ctx context.Context, record Record, module Module, pkg *Pa
 
 // reload makes a plugin anew from the package that is there, with another list
 // of functions.
-func (h *Host) reload(ctx context.Context, old *plugin, functions []string) (err error) {
+func (h *Host) reload(ctx context.Context, old *plugin, functions []string) (p *plugin, err error) {
 	if err := checkSymbols(functions); err != nil {
-		return Fail(CodeInvalid, "property 'functions': %w", err)
+		return nil, Fail(CodeInvalid, "property 'functions': %w", err)
 	}
 	var undo undo
 	defer func() {
@@ -296,20 +302,21 @@ func (h *Host) reload(ctx context.Context, old *plugin, functions []string) (err
 	defer cancel()
 	pkg, module, err := h.open(ctx, old.record)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	undo.add(func() { h.closeModule(old.record.id(), module) })
 	record := old.record.clone()
 	record.Functions = slices.Clone(functions)
-	_, err = h.commit(ctx, record, module, pkg, old, &undo)
-	return err
+	return h.commit(ctx, record, module, pkg, old, &undo)
 }
 
 // finish ends a version that is no longer in the index: its calls, its module,
-// and its files, unless its successor has the same.
-func (h *Host) finish(ctx context.Context, old *plugin, successor string) {
+// the figures of functions that are no more, and its files. What its successor
+// (nil if it was dropped) also has, stays.
+func (h *Host) finish(ctx context.Context, old, successor *plugin) {
 	old.retire(context.WithoutCancel(ctx), h)
-	if old.record.Digest == successor {
+	h.forgetFigures(old.record.Functions)
+	if successor != nil && old.record.Digest == successor.record.Digest {
 		return
 	}
 	if err := h.layout.remove(old.record.id(), old.record.Digest); err != nil {

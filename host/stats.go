@@ -53,10 +53,14 @@ func newStats(function string) *stats {
 	return &stats{function: function, stripes: make([]statsStripe, stripes())}
 }
 
+// stripe is the caller's stripe. Gates made when the process had more
+// processors have more stripes than these stats may have.
+func (s *stats) stripe(i uint32) *statsStripe { return &s.stripes[i&uint32(len(s.stripes)-1)] }
+
 // begin counts a call and tells for how many calls its duration stands; 0
 // means that it need not be timed.
 func (s *stats) begin(stripe uint32) (weight uint64) {
-	n := s.stripes[stripe].calls.Add(1)
+	n := s.stripe(stripe).calls.Add(1)
 	switch {
 	case n <= exactCalls || s.slow.Load():
 		return 1
@@ -67,7 +71,7 @@ func (s *stats) begin(stripe uint32) (weight uint64) {
 }
 
 func (s *stats) observe(stripe uint32, weight uint64, d time.Duration) {
-	st := &s.stripes[stripe]
+	st := s.stripe(stripe)
 	st.nanos.Add(weight * uint64(d))
 	st.buckets[latencyBucket(d)].Add(weight)
 	if slow := d > fastCall; slow != s.slow.Load() {

@@ -1,0 +1,83 @@
+# Berth. `make help` lists the targets.
+
+GO      ?= go
+DATA    ?= data
+LISTEN  ?= 127.0.0.1:9081
+FUZZTIME ?= 60s
+COUNT   ?= 6
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+.PHONY: help build run test race lint fuzz soak bench bench-http examples rust guests conformance clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/berth
+	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/berth ./cmd/berth
+
+run: build bin/toolbox.zip ## start a host with the Go example installed, and say how to call it
+	@sh examples/run.sh bin/berth $(LISTEN) $(DATA) bin/toolbox.zip
+
+test: ## the whole suite
+	$(GO) test -timeout 10m ./...
+	cd examples/functions/go && $(GO) vet ./... && $(GO) test ./...
+
+race: ## the whole suite with the race detector
+	$(GO) test -race -timeout 20m ./...
+
+lint: ## gofmt, vet, staticcheck, tidy modules (the rules of the house are a test)
+	@files="$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go'))"; if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) mod tidy -diff
+	$(GO) test -count=1 -run '^TestHouse' ./cmd/berth
+
+fuzz: ## every fuzz target for FUZZTIME (60s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+soak: ## the crash test for 1,000 rounds and the storm for five minutes
+	BERTH_KILL_ROUNDS=1000 BERTH_STORM=5m $(GO) test -timeout 60m -count=1 -v -run 'Kill|Storm' ./host
+
+bench: ## the benchmarks of dispatch, on one core and on two
+	$(GO) test -run '^$$' -bench 'Plain|Invoke|Lookup' -cpu 1,2 -count $(COUNT) ./bench | tee bin/bench.txt
+	$(GO) tool benchstat bin/bench.txt
+	$(GO) test -run '^$$' -bench Start -benchtime 5x ./bench
+
+bench-http: build ## HTTP against a bare fasthttp server, driven by wrk
+	@command -v wrk >/dev/null || { echo "installing wrk"; apt-get install -y -qq wrk >/dev/null 2>&1; } || { echo "wrk is missing and could not be installed: install the package wrk and try again"; exit 1; }
+	$(GO) build -o bin/bench-http ./bench/http
+	bin/bench-http -berth bin/berth
+
+examples: bin/toolbox.zip bin/tiny.zip ## pack the Go and the C example (make rust: the Rust one)
+
+bin/toolbox.zip: build $(wildcard examples/functions/go/*.go) examples/functions/go/toolbox.json
+	cd examples/functions/go && GOOS=wasip1 GOARCH=wasm $(GO) build -buildmode=c-shared -trimpath -buildvcs=false -ldflags="-s -w" -o toolbox.wasm .
+	bin/berth pack examples/functions/go -o $@
+
+bin/tiny.zip: build examples/functions/c/tiny.wasm
+	bin/berth pack examples/functions/c -o $@
+
+examples/functions/c/tiny.wasm: examples/functions/c/tiny.c
+	@command -v clang >/dev/null && command -v wasm-ld >/dev/null || { echo "tiny.c is newer than tiny.wasm, and clang or wasm-ld is missing: install the packages clang and lld"; exit 1; }
+	cd examples/functions/c && clang --target=wasm32 -std=c11 -Oz -Wall -Wextra -nostdlib -Wl,--no-entry -Wl,--strip-all -Wl,--stack-first -Wl,-z,stack-size=4096 -o tiny.wasm tiny.c
+
+rust: build ## build and pack the Rust example (needs cargo and the target wasm32-unknown-unknown)
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust"; exit 1; }
+	cd examples/functions/rust && cargo test --locked --offline && cargo build --release --locked --offline --target wasm32-unknown-unknown && cp target/wasm32-unknown-unknown/release/textkit.wasm .
+	bin/berth pack examples/functions/rust -o bin/textkit.zip
+
+guests: ## assemble the sandbox's test guests anew (needs wat2wasm, of the package wabt)
+	@command -v wat2wasm >/dev/null || { echo "wat2wasm is missing: install the package wabt"; exit 1; }
+	cd sandbox/testdata/guests && for f in *.wat; do check=; [ "$$f" = invalid.wat ] && check=--no-check; wat2wasm $$check "$$f" -o "$${f%.wat}.wasm" || exit 1; done && \
+	  printf '\0asm\r\0\1\0' > component.wasm && head -c 100 echo.wasm > truncated.wasm
+	cd bench/testdata && wat2wasm named.wat -o named.wasm
+
+conformance: build ## replay eKuiper's recorded answers against a fresh host (needs ../shared)
+	$(GO) test -count=1 -v -run '^TestConformance' ./cmd/berth
+
+clean: ## remove what was built; the data folder stays
+	rm -rf bin examples/functions/go/toolbox.wasm examples/functions/rust/textkit.wasm examples/functions/rust/target

@@ -1,0 +1,98 @@
+package bench
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"berth/host"
+	"berth/host/lookup"
+	"berth/host/store"
+	"berth/sandbox"
+)
+
+// named is an echo over the berth ABI whose one function is f<i>.
+func named(tb testing.TB, i int) (function string, wasm []byte) {
+	tb.Helper()
+	wasm, err := os.ReadFile(filepath.Join("testdata", "named.wasm"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	function = fmt.Sprintf("f%07d", i)
+	return function, bytes.Replace(wasm, []byte("f0000000"), []byte(function), 1)
+}
+
+// pack zips a build as the package of a plugin.
+func pack(tb testing.TB, dir, name string, wasm []byte) (path string) {
+	tb.Helper()
+	path = filepath.Join(dir, name+".zip")
+	f, err := os.Create(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer f.Close()
+	z := zip.NewWriter(f)
+	w, err := z.Create(name + ".wasm")
+	if err == nil {
+		_, err = w.Write(wasm)
+	}
+	if err == nil {
+		err = z.Close()
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return path
+}
+
+// open opens a host on a data folder, all parts real.
+func open(tb testing.TB, dir string, limits host.Limits) *host.Host {
+	tb.Helper()
+	s, err := store.Open(filepath.Join(dir, "berth.db"), store.Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	cache, err := lookup.New(512 << 20)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	h, err := host.New(tb.Context(), host.Config{Dir: dir, Store: s, Cache: cache, Engines: []host.Engine{sandbox.New()}, Limits: limits})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := h.Close(tb.Context()); err != nil {
+			tb.Log(err) // the context of a finished test is done
+		}
+		cache.Close()
+		if err := s.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return h
+}
+
+// install installs n plugins of one function each and returns the functions.
+func install(tb testing.TB, h *host.Host, n int) (functions []string) {
+	tb.Helper()
+	dir := tb.TempDir()
+	for i := range n {
+		function, wasm := named(tb, i)
+		name := fmt.Sprintf("plugin%d", i)
+		file := "file://" + pack(tb, dir, name, wasm)
+		if _, err := h.Install(tb.Context(), host.Request{Kind: host.Functions, Name: name, File: file}); err != nil {
+			tb.Fatal(err)
+		}
+		functions = append(functions, function)
+	}
+	return functions
+}
+
+func noDeadline() host.Limits {
+	limits := host.DefaultLimits()
+	limits.Timeout = 0
+	return limits
+}

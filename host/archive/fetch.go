@@ -1,0 +1,143 @@
+package archive
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// Fetched is what [Fetch] copied.
+type Fetched struct {
+	Size   int64  // bytes
+	Digest string // SHA-256 in lower-case hex
+}
+
+// CheckURI reports whether uri is one that [Fetch] takes: http or https with a host, or file with no host and an absolute
+// path (file:///x), and the whole string ends in ".zip" as it is written here, so that x.zip?y=1 is refused. A file uri has
+// no query. The error is an [*Error] that wraps [ErrInvalidURI], and its text is exactly "invalid uri " and the uri.
+func CheckURI(uri string) error {
+	_, err := parseURI(uri)
+	return err
+}
+
+func parseURI(uri string) (*url.URL, error) {
+	invalid := &Error{Err: fmt.Errorf("%w %s", ErrInvalidURI, uri)}
+	u, err := url.ParseRequestURI(uri)
+	if err != nil || !strings.HasSuffix(uri, ".zip") {
+		return nil, invalid
+	}
+	switch u.Scheme {
+	case "http", "https":
+		if u.Hostname() == "" {
+			return nil, invalid
+		}
+	case "file":
+		if u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, "/") || u.RawQuery != "" || u.ForceQuery {
+			return nil, invalid
+		}
+	default:
+		return nil, invalid
+	}
+	return u, nil
+}
+
+// Fetch copies what uri names into dst and returns its size and SHA-256. dst gets at most limits.Download bytes; what it
+// got before an error is worth nothing, and the caller's to remove. dst is not closed.
+//
+// Over http and https, at most five redirects are followed, none from https to http, and only the status 200 is accepted;
+// certificates are verified against the system's roots. The proxy is the one that the environment names (HTTP_PROXY,
+// HTTPS_PROXY, NO_PROXY), as operators expect of any program. A file uri must name a regular file, or a link to one.
+//
+// Errors are of type [*Error] and wrap [ErrInvalidURI], [ErrDownload] or [ErrTooLarge]; those of dst wrap only their cause.
+// Ending ctx ends the download at once; limits.Timeout passing is an [ErrDownload] and a context.DeadlineExceeded.
+// Fetch may be called concurrently, and leaves no connection open.
+func Fetch(ctx context.Context, uri string, dst io.Writer, limits Limits) (Fetched, error) {
+	return fetch(ctx, uri, dst, limits.withDefaults(), nil)
+}
+
+// fetch is Fetch with certificate roots to choose; nil stands for the system's.
+func fetch(ctx context.Context, uri string, dst io.Writer, limits Limits, roots *x509.CertPool) (Fetched, error) {
+	u, err := parseURI(uri)
+	if err != nil {
+		return Fetched{}, err
+	}
+	timeout := &textError{
+		text:  fmt.Sprintf("the download took longer than the limit of %v", limits.Timeout),
+		kind:  ErrDownload,
+		cause: context.DeadlineExceeded,
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limits.Timeout, timeout)
+	defer cancel()
+
+	var fetched Fetched
+	if u.Scheme == "file" {
+		fetched, err = fetchFile(ctx, u.Path, dst, limits)
+	} else {
+		fetched, err = fetchHTTP(ctx, u, dst, limits, roots)
+	}
+	switch {
+	case err == nil:
+		return fetched, nil
+	case ctx.Err() == nil || errors.Is(err, ErrTooLarge):
+		return Fetched{}, &Error{Err: err}
+	case errors.Is(context.Cause(ctx), timeout):
+		return Fetched{}, &Error{Err: timeout}
+	}
+	return Fetched{}, &Error{Err: stopped(ctx, "download")}
+}
+
+// fetchFile copies a regular file. It looks before it opens, because opening alone may block (a named pipe) or do
+// something (a device); and again afterwards, without blocking, because the file may have been replaced in between.
+func fetchFile(ctx context.Context, path string, dst io.Writer, limits Limits) (Fetched, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Fetched{}, downloadError(err)
+	}
+	if !info.Mode().IsRegular() {
+		return Fetched{}, refuse(ErrDownload, "%s is not a regular file", path)
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return Fetched{}, downloadError(err)
+	}
+	defer f.Close()
+	if info, err = f.Stat(); err != nil {
+		return Fetched{}, downloadError(err)
+	}
+	if !info.Mode().IsRegular() {
+		return Fetched{}, refuse(ErrDownload, "%s is not a regular file", path)
+	}
+	return receive(ctx, dst, f, info.Size(), limits)
+}
+
+// receive copies the zip from src, which says it has size bytes, or -1.
+func receive(ctx context.Context, dst io.Writer, src io.Reader, size int64, limits Limits) (Fetched, error) {
+	if size > limits.Download {
+		return Fetched{}, refuse(ErrTooLarge, "the zip has %d bytes, the limit is %d", size, limits.Download)
+	}
+	digest := sha256.New()
+	n, err := copyChunks(ctx, io.MultiWriter(dst, digest), src, make([]byte, chunkLen), limits.Download)
+	var read *sourceError
+	switch {
+	case errors.Is(err, errOver):
+		return Fetched{}, refuse(ErrTooLarge, "the zip has more than %d bytes, which is the limit", limits.Download)
+	case errors.As(err, &read):
+		return Fetched{}, downloadError(fmt.Errorf("reading the zip failed after %d bytes: %w", n, read.err))
+	case err != nil:
+		return Fetched{}, &textError{text: "the zip cannot be written: " + err.Error(), cause: err}
+	}
+	return Fetched{Size: n, Digest: hex.EncodeToString(digest.Sum(nil))}, nil
+}
+
+// downloadError makes an ErrDownload of err, with the same text.
+func downloadError(err error) error {
+	return &textError{text: err.Error(), kind: ErrDownload, cause: err}
+}

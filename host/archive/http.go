@@ -1,0 +1,87 @@
+package archive
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// The time limits of single steps of a download; Limits.Timeout is for all of it.
+const (
+	connectTimeout = 10 * time.Second
+	tlsTimeout     = 10 * time.Second
+	headerTimeout  = 30 * time.Second
+)
+
+const (
+	maxRedirects   = 5
+	maxHeaderBytes = 64 << 10
+)
+
+// fetchHTTP copies the body of a GET.
+func fetchHTTP(ctx context.Context, u *url.URL, dst io.Writer, limits Limits, roots *x509.CertPool) (Fetched, error) {
+	client, closeIdle := newClient(roots)
+	defer closeIdle()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return Fetched{}, downloadError(err)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return Fetched{}, downloadError(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		// The text is eKuiper's, and clients know it.
+		return Fetched{}, refuse(ErrDownload, "cannot download the file with status: %s", printable(response.Status))
+	}
+	return receive(ctx, dst, response.Body, response.ContentLength, limits)
+}
+
+// newClient returns a client for one download, and what to call when that is over.
+func newClient(roots *x509.CertPool) (*http.Client, func()) {
+	transport := &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
+		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    tlsTimeout,
+		ResponseHeaderTimeout:  headerTimeout,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		DisableKeepAlives:      true, // a connection serves one request, so none is left over
+		DisableCompression:     true, // a zip is compressed, and its size and digest are those of the bytes sent
+	}
+	return &http.Client{Transport: transport, CheckRedirect: checkRedirect}, transport.CloseIdleConnections
+}
+
+// checkRedirect decides whether to follow from the last of via to request.
+func checkRedirect(request *http.Request, via []*http.Request) error {
+	from, to := via[len(via)-1].URL.Scheme, request.URL.Scheme
+	switch {
+	case len(via) > maxRedirects:
+		return refuse(ErrDownload, "redirected more than %d times; give the final address", maxRedirects)
+	case to != "http" && to != "https":
+		return refuse(ErrDownload, "redirected to the scheme %s; only http and https are followed", quote(to))
+	case from == "https" && to == "http":
+		return refuse(ErrDownload, "redirected from https to http; give an address that stays on https")
+	}
+	return nil
+}
+
+// printable makes a line that a server sent fit for a message.
+func printable(s string) string {
+	const most = 100
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+	return s[:min(len(s), most)]
+}

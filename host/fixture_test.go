@@ -1,0 +1,380 @@
+package host_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"berth/host"
+	"berth/host/lookup"
+	"berth/host/store"
+	"berth/sandbox"
+)
+
+// files are what lies in a zip, by name.
+type files map[string]string
+
+// zipOf makes a zip of the files, the same bytes for the same files.
+func zipOf(t testing.TB, f files) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for _, name := range slices.Sorted(maps.Keys(f)) {
+		entry, err := w.Create(name)
+		if err == nil {
+			_, err = entry.Write([]byte(f[name]))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// saved puts bytes into a file of its own and returns its URI.
+func saved(t testing.TB, data []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "package.zip")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "file://" + path
+}
+
+// packed saves a zip of the files and returns its URI.
+func packed(t testing.TB, f files) string {
+	t.Helper()
+	return saved(t, zipOf(t, f))
+}
+
+// guest is one of the sandbox's test guests.
+func guest(t testing.TB, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("..", "sandbox", "testdata", "guests", name+".wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// constant is a wasm build whose functions, of the numeric ABI, give n.
+func constant(n int32, functions ...string) string {
+	leb := func(n int) (b []byte) {
+		for ; n >= 0x80; n >>= 7 {
+			b = append(b, byte(n)|0x80)
+		}
+		return append(b, byte(n))
+	}
+	section := func(number byte, content []byte) []byte {
+		return append(append([]byte{number}, leb(len(content))...), content...)
+	}
+	count := leb(len(functions))
+	types, exports, code := slices.Clone(count), slices.Clone(count), slices.Clone(count)
+	value := int64(n)
+	body := []byte{0, 0x41} // no locals, i32.const
+	for {
+		low := byte(value & 0x7f)
+		value >>= 7
+		if (value == 0 && low&0x40 == 0) || (value == -1 && low&0x40 != 0) {
+			body = append(body, low, 0x0b)
+			break
+		}
+		body = append(body, low|0x80)
+	}
+	for i, name := range functions {
+		types = append(types, 0)
+		exports = append(append(append(exports, leb(len(name))...), name...), 0)
+		exports = append(exports, leb(i)...)
+		code = append(append(code, leb(len(body))...), body...)
+	}
+	wasm := []byte("\x00asm\x01\x00\x00\x00")
+	wasm = append(wasm, section(1, []byte{1, 0x60, 0, 1, 0x7f})...)
+	wasm = append(wasm, section(3, types)...)
+	wasm = append(wasm, section(7, exports)...)
+	return string(append(wasm, section(10, code)...))
+}
+
+// rig is a host with a real store, on a data folder of its own.
+type rig struct {
+	*host.Host
+	t      testing.TB
+	dir    string
+	config host.Config
+	store  *store.Store
+	cache  interface {
+		host.Cache
+		Close()
+	}
+	log  *safeBuffer
+	open bool
+}
+
+// newRig opens a host with the sandbox and the real cache, unless change says
+// otherwise. It is closed at the end of the test.
+func newRig(t testing.TB, change func(*rig)) *rig {
+	t.Helper()
+	r := &rig{t: t, dir: t.TempDir(), log: &safeBuffer{}}
+	r.config = host.Config{Engines: []host.Engine{sandbox.New()}}
+	if change != nil {
+		change(r)
+	}
+	r.start()
+	t.Cleanup(r.stop)
+	return r
+}
+
+func withFake(e *fakeEngine) func(*rig) {
+	return func(r *rig) { r.config.Engines = []host.Engine{e} }
+}
+
+func (r *rig) start() {
+	r.t.Helper()
+	if err := r.tryStart(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) tryStart() (err error) {
+	log := slog.New(slog.NewTextHandler(r.log, nil))
+	config := r.config
+	config.Dir, config.Log = r.dir, log
+	if r.store, err = store.Open(filepath.Join(r.dir, "berth.db"), store.Options{Log: log}); err != nil {
+		return err
+	}
+	if config.Store == nil {
+		config.Store = r.store
+	} else {
+		config.Store.(*memStore).Store = r.store
+	}
+	if config.Cache == nil {
+		if r.cache, err = lookup.New(1<<30, lookup.Options{Log: log}); err != nil {
+			return err
+		}
+		config.Cache = r.cache
+	}
+	if r.Host, err = host.New(context.Background(), config); err != nil {
+		if r.cache != nil {
+			r.cache.Close()
+		}
+		_ = r.store.Close()
+		return err
+	}
+	r.open = true
+	return nil
+}
+
+func (r *rig) stop() {
+	r.t.Helper()
+	if !r.open {
+		return
+	}
+	r.open = false
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := r.Close(ctx); err != nil {
+		r.t.Errorf("closing the host: %v", err)
+	}
+	if r.cache != nil {
+		r.cache.Close()
+	}
+	if err := r.store.Close(); err != nil {
+		r.t.Errorf("closing the store: %v", err)
+	}
+}
+
+func (r *rig) restart() {
+	r.t.Helper()
+	r.stop()
+	r.start()
+}
+
+func (r *rig) install(name, uri string, functions ...string) host.Record {
+	r.t.Helper()
+	record, err := r.Install(context.Background(), host.Request{Name: name, File: uri, Functions: functions})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return record
+}
+
+func (r *rig) update(name, uri string, functions ...string) host.Record {
+	r.t.Helper()
+	record, err := r.Update(context.Background(), host.Request{Name: name, File: uri, Functions: functions})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return record
+}
+
+// answers fails the test unless the function gives want.
+func (r *rig) answers(function, in, want string) {
+	r.t.Helper()
+	out, err := r.Invoke(context.Background(), function, nil, []byte(in))
+	if err != nil || string(out) != want {
+		r.t.Errorf("%s(%s) = %q, %v, want %q", function, in, out, err, want)
+	}
+}
+
+// fails fails the test unless a call ends with the code and a message that
+// holds all words.
+func (r *rig) fails(function, in string, code host.Code, words ...string) {
+	r.t.Helper()
+	out, err := r.Invoke(context.Background(), function, nil, []byte(in))
+	if err == nil {
+		r.t.Errorf("%s(%s) = %q, want %v", function, in, out, code)
+		return
+	}
+	wantError(r.t, err, code, words...)
+}
+
+func wantError(t testing.TB, err error, code host.Code, words ...string) {
+	t.Helper()
+	if err == nil {
+		t.Errorf("it is taken, want %v", code)
+		return
+	}
+	if got := host.CodeOf(err); got != code {
+		t.Errorf("code %v, want %v: %v", got, code, err)
+	}
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("%q is not in: %v", word, err)
+		}
+	}
+}
+
+// leftovers lists what lies in the data folder and no record of the host names.
+func (r *rig) leftovers() (strange []string) {
+	r.t.Helper()
+	known := map[string]bool{".": true, "berth.db": true, "plugins": true, "cache": true, "staging": true}
+	for _, kind := range host.Kinds() {
+		known["plugins/"+kind.String()], known["cache/"+kind.String()] = true, true
+	}
+	below := map[string]bool{}
+	for _, s := range r.Statuses() {
+		plugin := s.Kind.String() + "/" + s.Name
+		for _, top := range []string{"plugins/", "cache/"} {
+			known[top+plugin], below[top+plugin+"/"+s.Digest] = true, true
+		}
+		known["plugins/"+plugin+"/"+s.Digest+".json"] = true
+	}
+	err := filepath.WalkDir(r.dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(r.dir, path)
+		name = filepath.ToSlash(name)
+		switch {
+		case err != nil || known[name]:
+			return err
+		case below[name]:
+			return fs.SkipDir
+		}
+		strange = append(strange, name)
+		return nil
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return strange
+}
+
+// clean fails the test if something is left over on disk.
+func (r *rig) clean() {
+	r.t.Helper()
+	if strange := r.leftovers(); len(strange) > 0 {
+		r.t.Errorf("left over in the data folder: %q", strange)
+	}
+}
+
+// snapshot is what is installed, in the index, in the store and on disk.
+func (r *rig) snapshot() string {
+	r.t.Helper()
+	var b strings.Builder
+	records, err := r.store.Load()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	slices.SortFunc(records, func(a, b host.Record) int {
+		return strings.Compare(a.Kind.String()+a.Name, b.Kind.String()+b.Name)
+	})
+	for _, record := range records {
+		stored, err := json.Marshal(record)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "store %s\n", stored)
+	}
+	for _, s := range r.Statuses() {
+		indexed, _ := json.Marshal(s.Record)
+		fmt.Fprintf(&b, "index %s\n", indexed)
+	}
+	for _, function := range r.FunctionNames() {
+		owner, err := r.FunctionPlugin(function)
+		fmt.Fprintf(&b, "function %s of %s, %v\n", function, owner.Name, err)
+	}
+	_ = filepath.WalkDir(r.dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && entry.Name() != "berth.db" {
+			fmt.Fprintf(&b, "file %s\n", strings.TrimPrefix(path, r.dir))
+		}
+		return nil
+	})
+	return b.String()
+}
+
+// unchanged fails the test if what is installed is not what it was.
+func (r *rig) unchanged(before string) {
+	r.t.Helper()
+	if after := r.snapshot(); after != before {
+		r.t.Errorf("something changed:\n%s\nwas\n%s", after, before)
+	}
+	r.clean()
+}
+
+// logged waits until the log says all words.
+func (r *rig) logged(words ...string) {
+	r.t.Helper()
+	waitFor(r.t, fmt.Sprintf("the log says %q", words), func() bool {
+		for _, word := range words {
+			if !strings.Contains(r.log.String(), word) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+type safeBuffer struct {
+	mu sync.Mutex // guards b
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// short is a drain time that tests wait for.
+const short = 50 * time.Millisecond
