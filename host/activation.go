@@ -57,6 +57,14 @@ func (a *Activation) Plugin() uint64 { return a.plugin.serial }
 // Bound returns the activation's functions by name. It must not be changed.
 func (a *Activation) Bound() map[string]*Bound { return a.bound }
 
+func (a *Activation) encodings() map[string]Encoding {
+	encodings := make(map[string]Encoding, len(a.bound))
+	for name, b := range a.bound {
+		encodings[name] = b.function.Encoding()
+	}
+	return encodings
+}
+
 // Cost is what the activation holds now, in bytes; at least 1.
 func (a *Activation) Cost() int64 { return max(a.module.Status().Memory, 1) }
 

@@ -267,6 +267,8 @@ func (h *Host) commit(ctx context.Context, record Record, module Module, pkg *Pa
 	if err != nil {
 		return nil, err
 	}
+	record.Encodings = a.encodings()
+	p.record = record
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

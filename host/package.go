@@ -2,7 +2,6 @@ package host
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -69,8 +68,8 @@ func exported(name string) string {
 	return string(unicode.ToUpper(first)) + name[size:]
 }
 
-// Owns tells whether the plugin's package declares the encoding of a function,
-// and which.
+// Encoding is the encoding of a function: what the manifest declares, else what
+// its ABI implies.
 func (p *Package) Encoding(function string, implied Encoding) Encoding {
 	if declared, ok := p.Manifest.Encoding[function]; ok {
 		return declared
@@ -145,16 +144,4 @@ func (p *Package) checkBuilds() error {
 	}
 	return Fail(CodeInvalid, "invalid zip file: no build of %q in it: expected %s, %s.so or an executable named in %s.json, found: %s",
 		p.Name, p.Wasm(), exported(p.Name), p.Name, clip(found))
-}
-
-// size is the number of bytes the package takes on disk.
-func (p *Package) size() (total int64, err error) {
-	for _, file := range p.Files {
-		info, err := os.Stat(p.Path(file))
-		if err != nil {
-			return 0, fmt.Errorf("package file %s: %w", file, err)
-		}
-		total += info.Size()
-	}
-	return total, nil
 }

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -16,6 +17,9 @@ type Record struct {
 	// Functions are the names by which its functions are called; no two
 	// plugins share one.
 	Functions []string `json:"functions,omitempty"`
+
+	// Encodings tell what each of them takes and gives.
+	Encodings map[string]Encoding `json:"encodings,omitempty"`
 
 	Engine    string    `json:"engine"`
 	Refused   []Refusal `json:"refused,omitempty"`
@@ -37,6 +41,7 @@ type Refusal struct {
 // clone copies the record, so that what is handed out can be changed.
 func (r Record) clone() Record {
 	r.Functions = slices.Clone(r.Functions)
+	r.Encodings = maps.Clone(r.Encodings)
 	r.Refused = slices.Clone(r.Refused)
 	r.Warnings = slices.Clone(r.Warnings)
 	return r

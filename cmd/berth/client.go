@@ -1,0 +1,229 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+const (
+	defaultHost = "http://127.0.0.1:9081"
+
+	// quick is how long a host may take to answer what it knows, and to call a function.
+	quick = 30 * time.Second
+	// installing is how long it may take to download, unpack, compile and load.
+	installing = 10 * time.Minute
+	// completing is how long the shell's user waits for names.
+	completing = time.Second
+
+	// maxAnswer bounds what is read of an answer.
+	maxAnswer = 1 << 30
+)
+
+// client talks to one host over REST. It is for one command.
+type client struct {
+	base  string // without a slash at its end
+	shown string // as the user wrote it
+	local bool   // the host runs on this machine, so it reads the files that we do
+	http  *http.Client
+}
+
+// newClient makes a client of "http://…", "https://…", "unix:///path" or "host:port". limit bounds each request; 0: none.
+func newClient(address string, limit time.Duration) (*client, error) {
+	transport := &http.Transport{DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext, DisableCompression: true}
+	c := &client{shown: address, http: &http.Client{
+		Transport: transport,
+		Timeout:   limit,
+		// What the host answers is its answer: nobody else is asked.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	if path, ok := strings.CutPrefix(address, "unix://"); ok {
+		if !filepath.IsAbs(path) {
+			return nil, fail(exitUsage, "--host: %q needs an absolute path: write it like unix:///run/berth.sock", address)
+		}
+		c.base, c.local = "http://berth", true
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "unix", path)
+		}
+		return c, nil
+	}
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fail(exitUsage, "--host: %q is not a host: write it like %s or unix:///run/berth.sock", c.shown, defaultHost)
+	}
+	port := u.Port()
+	if port == "" {
+		port = "80"
+	}
+	c.base, c.local = strings.TrimSuffix(u.String(), "/"), isLoopback(net.JoinHostPort(u.Hostname(), port))
+	return c, nil
+}
+
+// answer is what the host said.
+type answer struct {
+	status int
+	kind   string // the Content-Type, without parameters
+	body   []byte
+}
+
+// answerError is an answer that says no.
+type answerError struct {
+	status  int
+	number  int // the "error" of the answer; 0 if there is none
+	message string
+}
+
+func (e *answerError) Error() string { return e.message }
+
+// do sends one request. An answer outside 2xx is an exitError that wraps an answerError.
+func (c *client) do(ctx context.Context, method, path, kind string, body []byte) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return answer{}, fail(exitUsage, "%w", err)
+	}
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return answer{}, c.unreachable(err)
+	}
+	defer resp.Body.Close()
+	a := answer{status: resp.StatusCode}
+	a.kind, _, _ = strings.Cut(resp.Header.Get("Content-Type"), ";")
+	if a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)); err != nil {
+		return answer{}, c.unreachable(err)
+	}
+	if a.status/100 != 2 {
+		refusal := a.refusal()
+		return a, &exitError{statusExit(a.status, refusal.number), refusal}
+	}
+	return a, nil
+}
+
+// unreachable words why there was no answer.
+func (c *client) unreachable(err error) error {
+	var netErr net.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+		return fail(exitFailure, "interrupted")
+	case errors.As(err, &netErr) && netErr.Timeout() && !isDialError(err):
+		return fail(exitTimeout, "the host at %s did not answer in time: --timeout gives it more", c.shown)
+	}
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	return fail(exitUnavailable, "the host at %s cannot be reached: %w: is it running (berth serve), and is --host right?", c.shown, err)
+}
+
+func isDialError(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
+
+// refusal reads an answer that says no: {"error":1000,"message":"…"}, or plain text.
+func (a answer) refusal() *answerError {
+	e := &answerError{status: a.status}
+	var body struct {
+		Error   int    `json:"error"`
+		Message string `json:"message"`
+	}
+	if json.Unmarshal(a.body, &body) == nil && body.Message != "" {
+		e.number, e.message = body.Error, body.Message
+		return e
+	}
+	e.message = strings.TrimSpace(string(a.body))
+	if e.message == "" {
+		e.message = http.StatusText(a.status)
+	}
+	e.message = fmt.Sprintf("the host answered %d: %s", a.status, e.message)
+	return e
+}
+
+// get asks for JSON and decodes it into v.
+func (c *client) get(ctx context.Context, path string, v any) (answer, error) {
+	a, err := c.do(ctx, http.MethodGet, path, "", nil)
+	if err != nil {
+		return a, err
+	}
+	if err := json.Unmarshal(a.body, v); err != nil {
+		return a, fail(exitFailure, "%s answered something that is not Berth's: %w", c.shown+path, err)
+	}
+	return a, nil
+}
+
+// send sends v as JSON.
+func (c *client) send(ctx context.Context, method, path string, v any) (answer, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return answer{}, err
+	}
+	return c.do(ctx, method, path, "application/json", body)
+}
+
+// hostFlags gives cmd, and the commands below it, --host and --timeout.
+func (a *app) hostFlags(cmd *cobra.Command) {
+	cmd.PersistentFlags().StringVar(&a.host, "host", "", "`address` of the host, or unix:///path (default BERTH_HOST, else "+defaultHost+")")
+	cmd.PersistentFlags().StringVar(&a.timeout, "timeout", "", "`duration` the host may take to answer, 0: as long as it likes (default 30s; create, update: 10m)")
+	_ = cmd.RegisterFlagCompletionFunc("host", cobra.NoFileCompletions)
+	_ = cmd.RegisterFlagCompletionFunc("timeout", cobra.NoFileCompletions)
+	a.jsonFlag(cmd)
+}
+
+// client is the client that the flags and the environment ask for.
+func (a *app) client(limit time.Duration) (*client, error) {
+	if a.timeout != "" {
+		if err := (&durationValue{&limit, true}).Set(a.timeout); err != nil {
+			return nil, fail(exitUsage, "--timeout: %w", err)
+		}
+	}
+	address := a.host
+	if address == "" {
+		address = lookupEnv(a.environ, "BERTH_HOST")
+	}
+	if address == "" {
+		address = defaultHost
+	}
+	return newClient(address, limit)
+}
+
+// completeNames completes names that GET path lists on the host; none if it does not answer at once. most bounds how many
+// arguments are names, -1: all.
+func (a *app) completeNames(path string, most int) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if most >= 0 && len(args) >= most {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		a.timeout = ""
+		c, err := a.client(completing)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var names []string
+		if _, err := c.get(cmd.Context(), path, &names); err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var matching []string
+		for _, name := range names {
+			if strings.HasPrefix(name, prefix) {
+				matching = append(matching, name)
+			}
+		}
+		return matching, cobra.ShellCompDirectiveNoFileComp
+	}
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"math"
+	"net"
+	"runtime"
+	"time"
+
+	"berth/host"
+	"berth/host/archive"
+)
+
+// config is what `berth serve` is told. Each field is one key; its comment says what the key does, as options says it to
+// users. It is complete when load returned it, and not changed after that.
+type config struct {
+	// Listen is the TCP address to serve on. Port 0 picks a free one, which the log's first line tells. Empty: no TCP.
+	Listen string
+	// Unix is the path of a Unix socket to serve on, at most 107 bytes, in a folder that exists. Empty: none.
+	Unix string
+	// UnixMode are the permissions of the socket: 0600, or 0660 to let its group in.
+	UnixMode uint32
+	// Data is the folder of everything that is installed, made if it is not there. One host at a time may use it.
+	Data string
+	// Insecure serves on addresses that other machines reach, though nothing asks them who they are.
+	Insecure bool
+
+	// LogLevel is the least level that is logged: debug, info, warn or error.
+	LogLevel string
+	// LogFormat is how log lines are written to stderr: text or json.
+	LogFormat string
+
+	// Budget is the memory that loaded plugins may take together; those used least are unloaded beyond it.
+	Budget host.Bytes
+
+	// Memory is the linear memory that one instance of a plugin may have. Manifests may narrow this and the next four.
+	Memory host.Bytes
+	// Input is the size of a call's input.
+	Input host.Bytes
+	// Output is the size of a call's result.
+	Output host.Bytes
+	// Timeout is how long a call may take. 0: as long as it likes, and nothing that could stop it is built into plugins.
+	Timeout time.Duration
+	// Instances is how many calls of one plugin may run at one time. 0: four a processor.
+	Instances int
+
+	// Drain is how long calls may end in peace when their plugin is dropped, updated or unloaded.
+	Drain time.Duration
+	// LoadTimeout is how long loading a plugin may take, compiling included.
+	LoadTimeout time.Duration
+
+	// DownloadLimit is the size of a package.
+	DownloadLimit host.Bytes
+	// UnpackedLimit is the size of a package's files together.
+	UnpackedLimit host.Bytes
+	// FileLimit is the number of files in a package.
+	FileLimit int
+	// DownloadTimeout is how long a package's download may take.
+	DownloadTimeout time.Duration
+
+	// Connections is how many connections are served at one time; those beyond it get a 503.
+	Connections int
+	// BatchLimit is the size of a batch of calls.
+	BatchLimit host.Bytes
+	// ReadTimeout is how long a request may take to arrive.
+	ReadTimeout time.Duration
+	// UploadTimeout is how long a request with over 64 KiB may take to arrive.
+	UploadTimeout time.Duration
+	// WriteTimeout is how long a client may take to receive an answer.
+	WriteTimeout time.Duration
+	// IdleTimeout is how long a connection may stay open without a request.
+	IdleTimeout time.Duration
+	// ShutdownTimeout is how long the requests under way may take to finish after SIGINT or SIGTERM.
+	ShutdownTimeout time.Duration
+
+	// Figures is how many functions have metrics of their own; the others share one set.
+	Figures int
+}
+
+// defaultConfig is what holds without file, environment and flags.
+func defaultConfig() config {
+	limits := host.DefaultLimits()
+	return config{
+		Listen:          "127.0.0.1:9081",
+		UnixMode:        0o600,
+		Data:            "data",
+		LogLevel:        "info",
+		LogFormat:       "text",
+		Budget:          512 << 20,
+		Memory:          limits.Memory,
+		Input:           limits.Input,
+		Output:          limits.Output,
+		Timeout:         limits.Timeout,
+		Drain:           10 * time.Second,
+		LoadTimeout:     time.Minute,
+		DownloadLimit:   host.Bytes(archive.DefaultDownload),
+		UnpackedLimit:   host.Bytes(archive.DefaultUnpacked),
+		FileLimit:       archive.DefaultFiles,
+		DownloadTimeout: archive.DefaultTimeout,
+		Connections:     1024,
+		BatchLimit:      16 << 20,
+		ReadTimeout:     10 * time.Second,
+		UploadTimeout:   2 * time.Minute,
+		WriteTimeout:    30 * time.Second,
+		IdleTimeout:     2 * time.Minute,
+		ShutdownTimeout: 30 * time.Second,
+		Figures:         500,
+	}
+}
+
+// option is one key: its value, which lies in a config, and what it does.
+type option struct {
+	name  string
+	value value
+	help  string
+}
+
+// options lists the keys of c, in the order in which they are shown.
+func (c *config) options() []option {
+	return []option{
+		{"listen", (*textValue)(&c.Listen), "TCP address to serve on; port 0 picks a free one, which the log's first line tells; empty: no TCP"},
+		{"unix", (*textValue)(&c.Unix), "path of a Unix socket to serve on, at most 107 bytes, in a folder that exists; empty: none"},
+		{"unix-mode", (*modeValue)(&c.UnixMode), "permissions of the socket: 0600, or 0660 to let its group in"},
+		{"data", (*textValue)(&c.Data), "folder of everything that is installed, made if it is not there; one host at a time may use it"},
+		{"insecure", (*boolValue)(&c.Insecure), "serve on addresses that other machines reach, though nothing asks them who they are"},
+		{"log-level", &choiceValue{&c.LogLevel, []string{"debug", "info", "warn", "error"}}, "least level that is logged: debug, info, warn or error"},
+		{"log-format", &choiceValue{&c.LogFormat, []string{"text", "json"}}, "how log lines are written to stderr: text or json"},
+		{"budget", &sizeValue{&c.Budget, 1 << 20, math.MaxInt64}, "memory that loaded plugins may take together; those used least are unloaded beyond it"},
+		{"memory", &sizeValue{&c.Memory, wasmPage, 4 << 30}, "linear memory of one instance of a plugin; manifests may narrow this and the next four"},
+		{"input", &sizeValue{&c.Input, 1, maxBody}, "size of a call's input"},
+		{"output", &sizeValue{&c.Output, 1, maxBody}, "size of a call's result"},
+		{"timeout", &durationValue{&c.Timeout, true}, "how long a call may take; 0: as long as it likes, and nothing that could stop it is built into plugins"},
+		{"instances", &countValue{&c.Instances, 0}, "calls of one plugin that may run at one time; 0: four a processor"},
+		{"drain", &durationValue{&c.Drain, false}, "how long calls may end in peace when their plugin is dropped, updated or unloaded"},
+		{"load-timeout", &durationValue{&c.LoadTimeout, false}, "how long loading a plugin may take, compiling included"},
+		{"download-limit", &sizeValue{&c.DownloadLimit, 1, math.MaxInt64}, "size of a package"},
+		{"unpacked-limit", &sizeValue{&c.UnpackedLimit, 1, math.MaxInt64}, "size of a package's files together"},
+		{"file-limit", &countValue{&c.FileLimit, 1}, "number of files in a package"},
+		{"download-timeout", &durationValue{&c.DownloadTimeout, false}, "how long a package's download may take"},
+		{"connections", &countValue{&c.Connections, 1}, "connections that are served at one time; those beyond it get a 503"},
+		{"batch-limit", &sizeValue{&c.BatchLimit, 1, maxBody}, "size of a batch of calls"},
+		{"read-timeout", &durationValue{&c.ReadTimeout, false}, "how long a request may take to arrive"},
+		{"upload-timeout", &durationValue{&c.UploadTimeout, false}, "how long a request with over 64KiB may take to arrive"},
+		{"write-timeout", &durationValue{&c.WriteTimeout, false}, "how long a client may take to receive an answer"},
+		{"idle-timeout", &durationValue{&c.IdleTimeout, false}, "how long a connection may stay open without a request"},
+		{"shutdown-timeout", &durationValue{&c.ShutdownTimeout, false}, "how long the requests under way may take to finish after SIGINT or SIGTERM"},
+		{"figures", &countValue{&c.Figures, 1}, "functions that have metrics of their own; the others share one set"},
+	}
+}
+
+const (
+	// wasmPage is the least memory a WebAssembly instance can have.
+	wasmPage = 64 << 10
+
+	// bodySlack is how much longer than an input a body may be before it is not read at all: the message about inputs says
+	// more. maxBody keeps bodies within what the server takes.
+	bodySlack = 64 << 10
+	maxBody   = math.MaxInt32 - bodySlack
+)
+
+// limits are the limits of plugins, as the host takes them.
+func (c *config) limits() host.Limits {
+	instances := c.Instances
+	if instances == 0 {
+		instances = 4 * runtime.GOMAXPROCS(0)
+	}
+	return host.Limits{Memory: c.Memory, Input: c.Input, Output: c.Output, Timeout: c.Timeout, Instances: instances}
+}
+
+// archive are the limits of packages, as the host takes them.
+func (c *config) archive() archive.Limits {
+	return archive.Limits{
+		Download: int64(c.DownloadLimit),
+		Unpacked: int64(c.UnpackedLimit),
+		Files:    c.FileLimit,
+		Timeout:  c.DownloadTimeout,
+	}
+}
+
+// isLoopback tells whether only this machine reaches the address. Of names only "localhost" is taken for one that is:
+// what others stand for can change.
+func isLoopback(hostport string) bool {
+	name, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(name)
+	return name == "localhost" || ip != nil && ip.IsLoopback()
+}

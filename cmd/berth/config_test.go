@@ -1,0 +1,278 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// berth runs a command line in this process, in an empty folder of its own unless the test changed it.
+func berth(t *testing.T, environ []string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	code = run(t.Context(), args, environ, strings.NewReader(""), &out, &errOut)
+	return code, out.String(), errOut.String()
+}
+
+func writeFile(t *testing.T, path, content string) string {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestConfigPrecedence(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFile(t, "berth.yaml", "memory: 1MiB\ninput: 1MiB\noutput: 1MiB\nunix-mode: 0660\n")
+	environ := []string{"BERTH_INPUT=2MiB", "BERTH_OUTPUT=2MiB", "BERTH_TIMEOUT=", "BERTH_HOST=http://x", "BERTH_SERVICE_HOST=10.0.0.1", "BERTH_PORT_9081_TCP=tcp://x"}
+	l, err := loadConfig("", []setting{{"--output", "output", "3MiB"}}, nil, environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := l.config
+	if c.Memory != 1<<20 || c.Input != 2<<20 || c.Output != 3<<20 || c.UnixMode != 0o660 || c.Timeout != 5*time.Second {
+		t.Errorf("memory %v, input %v, output %v, unix-mode %o, timeout %v", c.Memory, c.Input, c.Output, c.UnixMode, c.Timeout)
+	}
+	if l.origin["memory"] != "berth.yaml:1" || l.origin["input"] != "BERTH_INPUT" || l.origin["output"] != "--output" {
+		t.Errorf("origins: %v", l.origin)
+	}
+}
+
+func TestConfigDefaults(t *testing.T) {
+	t.Chdir(t.TempDir())
+	l, err := loadConfig("", nil, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.config != defaultConfig() {
+		t.Errorf("with no source: %+v", l.config)
+	}
+}
+
+func TestConfigFaultsTogether(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFile(t, "other.yaml", "lsten: 3\nmemory: 64 potatoes\ndata:\n  a: b\ndrain: 0\nfigures:\ndrain: 5s\nlisten: 0.0.0.0:1\n---\nx: y\n")
+	long := "/tmp/" + strings.Repeat("x", 103)
+	code, _, stderr := berth(t, []string{"BERTH_LOGLEVEL=x", "BERTH_LOG_FORMAT=xml", "BERTH_CONFIG=other.yaml"},
+		"serve", "--nope", "--timeout=-3s", "--lisen", "--insecure=maybe", "--unix", long)
+	if code != int(exitUsage) {
+		t.Errorf("exit code %d", code)
+	}
+	for _, want := range []string{
+		`other.yaml:1: unknown key "lsten"; did you mean "listen"?`,
+		`other.yaml:2: memory: "64 potatoes" is not a size`,
+		`other.yaml:4: data: one plain value`,
+		`other.yaml:5: drain: 0 is not allowed here`,
+		`other.yaml:6: figures: has no value`,
+		`other.yaml:7: drain: is set in line 5 already`,
+		`other.yaml:8: listen: other machines can reach 0.0.0.0:1`,
+		`a second yaml document`,
+		`BERTH_LOGLEVEL: unknown key "LOGLEVEL"; did you mean "log-level"?`,
+		`BERTH_LOG_FORMAT: log-format: "xml" is not one of text, json`,
+		`--nope: unknown key "nope"`,
+		`--lisen: unknown key "lisen"; did you mean "listen"?`,
+		`--timeout: timeout: -3s is negative`,
+		`--insecure: insecure: "maybe" is neither true nor false`,
+		`--unix: unix: the path has 108 bytes, the system allows 107`,
+		"has 15 faults",
+	} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("no %q in:\n%s", want, stderr)
+		}
+	}
+}
+
+func TestConfigSingleFaults(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFile(t, "file", "")
+	tests := []struct{ key, text, want string }{
+		{"listen", "127.0.0.1", "is not an address"},
+		{"listen", "127.0.0.1:x", "is not a port"},
+		{"listen", "127.0.0.1:65536", "is not a port"},
+		{"listen", ":9081", "other machines"},
+		{"listen", "0.0.0.0:9081", "other machines"},
+		{"listen", "[::]:9081", "other machines"},
+		{"listen", "localhost.example:9081", "other machines"},
+		{"listen", "", "nothing to listen on"},
+		{"unix", "/does/not/exist/x.sock", "the folder /does/not/exist is not there"},
+		{"unix", "file/x", "file is not a folder"},
+		{"unix-mode", "0400", "permissions"},
+		{"unix-mode", "9", "permissions"},
+		{"data", "file", "file is not a folder"},
+		{"data", "", "a folder is needed"},
+		{"memory", "1KiB", "at least 64KiB"},
+		{"memory", "5GiB", "at most 4GiB"},
+		{"input", "2GiB", "too large"},
+		{"budget", "-1", "is not a size"},
+		{"timeout", "5", "write it with its unit"},
+		{"load-timeout", "0", "not allowed"},
+		{"instances", "-1", "too small"},
+		{"instances", "many", "whole number"},
+		{"file-limit", "0", "too small"},
+		{"log-level", "INFO", "is not one of debug, info, warn, error"},
+	}
+	for _, tt := range tests {
+		_, err := loadConfig("", []setting{{"--" + tt.key, tt.key, tt.text}}, nil, nil)
+		if exitOf(err) != exitUsage || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "--"+tt.key) {
+			t.Errorf("%s=%q: %v, want %q", tt.key, tt.text, err, tt.want)
+		}
+	}
+}
+
+func TestConfigAccepted(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, tt := range []struct{ key, text string }{
+		{"listen", "127.0.0.1:0"}, {"listen", "[::1]:9081"}, {"listen", "localhost:1"}, {"listen", "127.3.2.1:65535"},
+		{"unix", "x.sock"}, {"timeout", "0"}, {"timeout", "0s"}, {"timeout", "1h2m"}, {"instances", "0"}, {"memory", "65536"},
+	} {
+		if _, err := loadConfig("", []setting{{"--" + tt.key, tt.key, tt.text}}, nil, nil); err != nil {
+			t.Errorf("%s=%q: %v", tt.key, tt.text, err)
+		}
+	}
+}
+
+func TestConfigFileMissing(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, environ := range map[string][]string{"flag": nil, "variable": {"BERTH_CONFIG=gone.yaml"}} {
+		file := ""
+		if environ == nil {
+			file = "gone.yaml"
+		}
+		if _, err := loadConfig(file, nil, nil, environ); exitOf(err) != exitUsage || !strings.Contains(err.Error(), "gone.yaml") {
+			t.Errorf("named by %s: %v", name, err)
+		}
+	}
+}
+
+// TestConfigPrinted prints a configuration in which every key has an unusual value and reads it back.
+func TestConfigPrinted(t *testing.T) {
+	t.Chdir(t.TempDir())
+	args := []string{"config", "--listen=127.0.0.1:0", "--unix=a b #c.sock", "--unix-mode=0660", "--data=true", "--insecure", "--log-level=warn",
+		"--log-format=json", "--budget=3000001", "--memory=128KiB", "--input=1B", "--output=3", "--timeout=0", "--instances=3",
+		"--drain=1h", "--load-timeout=1h1m1s", "--download-limit=1MiB", "--unpacked-limit=2MB", "--file-limit=7",
+		"--download-timeout=100ms", "--connections=9", "--batch-limit=1KiB", "--read-timeout=1s", "--upload-timeout=2s", "--write-timeout=3s", "--idle-timeout=4s",
+		"--shutdown-timeout=5s", "--figures=12"}
+	code, stdout, stderr := berth(t, nil, args...)
+	if code != 0 {
+		t.Fatal(stderr)
+	}
+	writeFile(t, "berth.yaml", stdout)
+	l, err := loadConfig("", nil, nil, nil)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stdout)
+	}
+	defaults := defaultConfig()
+	byDefault := defaults.texts()
+	for _, o := range l.config.options() {
+		if l.origin[o.name] == "" {
+			t.Errorf("%s is not in it", o.name)
+		}
+		if o.value.String() == byDefault[o.name] {
+			t.Errorf("%s has its default: the test should set it", o.name)
+		}
+		if !strings.Contains(stdout, "\n# Set by --"+o.name+".\n") {
+			t.Errorf("%s: it does not say what set it", o.name)
+		}
+	}
+	_, again, _ := berth(t, nil, "config")
+	strip := func(text string) (lines []string) {
+		for line := range strings.Lines(text) {
+			if !strings.HasPrefix(line, "# Set by") {
+				lines = append(lines, line)
+			}
+		}
+		return lines
+	}
+	if strings.Join(strip(stdout), "") != strings.Join(strip(again), "") {
+		t.Errorf("printed, read and printed:\n%s", again)
+	}
+}
+
+// TestConfigDocumented holds every field to a comment, an option, and a line in the help.
+func TestConfigDocumented(t *testing.T) {
+	f, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, help, _ := berth(t, nil, "serve", "--help")
+	var c config
+	named := map[string]string{}
+	for _, o := range c.options() {
+		named[strings.ReplaceAll(o.name, "-", "")] = o.name
+	}
+	fields := 0
+	ast.Inspect(f, func(n ast.Node) bool {
+		spec, ok := n.(*ast.TypeSpec)
+		if !ok || spec.Name.Name != "config" {
+			return true
+		}
+		for _, field := range spec.Type.(*ast.StructType).Fields.List {
+			name := field.Names[0].Name
+			key := named[strings.ToLower(name)]
+			fields++
+			if !strings.HasPrefix(field.Doc.Text(), name+" ") {
+				t.Errorf("%s: its comment does not begin with it", name)
+			}
+			if key == "" || !strings.Contains(help, "--"+key+" ") {
+				t.Errorf("%s: no key or no line in the help", name)
+			}
+		}
+		return false
+	})
+	if fields != len(named) {
+		t.Errorf("%d fields, %d keys", fields, len(named))
+	}
+}
+
+func TestLimits(t *testing.T) {
+	c := defaultConfig()
+	if l := c.limits(); l.Instances < 4 || l.Memory != 64<<20 || l.Timeout != 5*time.Second {
+		t.Errorf("%+v", l)
+	}
+}
+
+func TestEditDistance(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"abc", "abc", 0}, {"lisen", "listen", 1}, {"kitten", "sitting", 3}, {"", "ab", 2}} {
+		if got := editDistance(tt.a, tt.b); got != tt.want {
+			t.Errorf("%q, %q: %d", tt.a, tt.b, got)
+		}
+	}
+}
+
+func FuzzConfigFile(f *testing.F) {
+	f.Add("listen: 127.0.0.1:0\n")
+	f.Add("a: &x [1]\nb: *x\n<<: {c: d}\n? [k]\n: v\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		path := filepath.Join(t.TempDir(), "berth.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := loadConfig(path, nil, nil, nil); err != nil && exitOf(err) != exitUsage {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func TestCancelledRunEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, errOut bytes.Buffer
+	code := run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--data", t.TempDir(), "--config", os.DevNull}, nil, strings.NewReader(""), &out, &errOut)
+	if code != 0 {
+		t.Errorf("exit code %d: %s", code, errOut.String())
+	}
+}

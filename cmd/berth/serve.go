@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"berth/host"
+	"berth/host/lookup"
+	"berth/host/store"
+	"berth/sandbox"
+	"berth/server"
+)
+
+func (a *app) serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the host",
+		Long: `Runs the host until SIGINT or SIGTERM. Then it accepts nothing more, lets the requests under way finish, and ends; a
+second signal ends it at once, with exit code 1.
+
+It listens on 127.0.0.1:9081 and keeps what is installed in ./data unless told otherwise. Log lines are written to
+standard error; the first says which address it is: msg=listening addr=127.0.0.1:9081.
+
+Each flag is also a key of ` + defaultConfigFile + ` (see "berth config") and a variable (log-level: BERTH_LOG_LEVEL); a variable wins
+over the file, a flag over both. Sizes are written like 64MiB, durations like 250ms, 5s or 2m.`,
+		Args:              noArguments,
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	flags := a.addConfigFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		l, err := flags.load()
+		if err != nil {
+			return err
+		}
+		return a.serve(cmd.Context(), &l.config)
+	}
+	return cmd
+}
+
+// serve runs a host until ctx ends or a signal comes. A second signal does not wait: what runs then is left to the end of
+// the process.
+func (a *app) serve(ctx context.Context, c *config) error {
+	log := newLogger(a.errOut, c)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	finished := make(chan error, 1)
+	go func() { finished <- runHost(ctx, c, log) }()
+	for first := true; ; first = false {
+		select {
+		case err := <-finished:
+			return err
+		case s := <-signals:
+			if !first {
+				return fail(exitFailure, "ended by a second signal (%v): requests under way were not waited for", s)
+			}
+			log.Info("shutting down", "signal", s.String(), "limit", c.ShutdownTimeout)
+			stop()
+		}
+	}
+}
+
+func newLogger(w io.Writer, c *config) *slog.Logger {
+	var options slog.HandlerOptions
+	var level slog.Level
+	if level.UnmarshalText([]byte(c.LogLevel)) == nil { // checked when it was set
+		options.Level = level
+	}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, &options))
+	}
+	return slog.New(slog.NewTextHandler(w, &options))
+}
+
+// runHost listens, puts the host together, serves until ctx ends, and takes it apart again. It listens first: two hosts on
+// one address are found before anything is opened, and requests that come early wait.
+func runHost(ctx context.Context, c *config, log *slog.Logger) error {
+	listeners, err := listen(ctx, c)
+	if err != nil {
+		return err
+	}
+	for _, ln := range listeners {
+		log.Info("listening", "addr", shownAddr(ln.Addr()))
+	}
+	house, err := assemble(ctx, c, log)
+	if err != nil {
+		closeListeners(listeners)
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			log.Info("stopped before it served")
+			return nil
+		}
+		return err
+	}
+	served := make(chan error, len(listeners))
+	for _, ln := range listeners {
+		go func() { served <- house.server.Serve(ln) }()
+	}
+	select {
+	case <-ctx.Done():
+	case err = <-served: // a listener broke: what the others serve is finished
+	}
+	limit, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), c.ShutdownTimeout, errShutdown)
+	defer cancel()
+	err = errors.Join(err, house.close(limit))
+	if err == nil {
+		log.Info("stopped")
+	}
+	return err
+}
+
+var errShutdown = errors.New("the time of shutdown-timeout was up, so requests under way were interrupted")
+
+// shownAddr is the address as --host takes it.
+func shownAddr(addr net.Addr) string {
+	if addr.Network() != "unix" {
+		return addr.String()
+	}
+	path, err := filepath.Abs(addr.String())
+	if err != nil {
+		path = addr.String()
+	}
+	return "unix://" + path
+}
+
+// house is all that runs, in the order in which it is closed.
+type house struct {
+	server *server.Server
+	host   *host.Host
+	cache  *lookup.Table
+	store  *store.Store
+}
+
+// assemble wires everything; nothing else does. On an error nothing stays open.
+func assemble(ctx context.Context, c *config, log *slog.Logger) (_ *house, err error) {
+	h := &house{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.close(context.WithoutCancel(ctx)))
+		}
+	}()
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	if h.store, err = store.Open(filepath.Join(c.Data, "berth.db"), store.Options{Log: log}); err != nil {
+		return nil, err
+	}
+	if h.cache, err = lookup.New(int64(c.Budget), lookup.Options{Log: log}); err != nil {
+		return nil, err
+	}
+	h.host, err = host.New(ctx, host.Config{
+		Dir:             c.Data,
+		Store:           h.store,
+		Cache:           h.cache,
+		Engines:         []host.Engine{sandbox.New()},
+		Limits:          c.limits(),
+		Archive:         c.archive(),
+		Drain:           c.Drain,
+		LoadTimeout:     c.LoadTimeout,
+		FunctionFigures: c.Figures,
+		Log:             log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.server, err = server.New(server.Config{
+		Host:          h.host,
+		Version:       readVersion().Version,
+		Log:           log,
+		MaxBody:       c.Input + bodySlack,
+		MaxBatch:      c.BatchLimit,
+		ReadTimeout:   c.ReadTimeout,
+		UploadTimeout: c.UploadTimeout,
+		WriteTimeout:  c.WriteTimeout,
+		IdleTimeout:   c.IdleTimeout,
+		Concurrency:   c.Connections,
+	})
+	return h, err
+}
+
+// close takes down what is there: no new requests, those under way finished or, when ctx ends, interrupted, then what they
+// needed.
+func (h *house) close(ctx context.Context) error {
+	var faults []error
+	note := func(what string, err error) {
+		switch {
+		case err == nil:
+		case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+			faults = append(faults, fail(exitFailure, "%s: %v", what, context.Cause(ctx)))
+		default:
+			faults = append(faults, fail(exitFailure, "%s: %w", what, err))
+		}
+	}
+	if h.server != nil {
+		note("closing the server", h.server.Shutdown(ctx))
+	}
+	if h.host != nil {
+		note("closing the host", h.host.Close(ctx))
+	}
+	if h.cache != nil {
+		h.cache.Close()
+	}
+	if h.store != nil {
+		note("closing the store", h.store.Close())
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// show writes a JSON answer: as it is for scripts, else as lines "key  value" in the order of the answer, so that what the
+// host learns to tell is shown without a new berth.
+func (a *app) show(body []byte) error {
+	if a.json {
+		var b bytes.Buffer
+		if err := json.Indent(&b, body, "", "  "); err != nil {
+			return fail(exitFailure, "the answer is not JSON: %w", err)
+		}
+		_, err := fmt.Fprintf(a.out, "%s\n", bytes.TrimSpace(b.Bytes()))
+		return err
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	if err := showObject(w, "", body); err != nil {
+		return fail(exitFailure, "the answer is not a JSON object: %w", err)
+	}
+	return w.Flush()
+}
+
+// showObject writes the keys of an object, and those of the objects in it indented below.
+func showObject(w io.Writer, indent string, object []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(object))
+	if token, err := dec.Token(); err != nil || token != json.Delim('{') {
+		return fmt.Errorf("%.100q begins no object", object)
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return err
+		}
+		if err := showValue(w, indent, fmt.Sprint(key), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func showValue(w io.Writer, indent, key string, value json.RawMessage) error {
+	var list []json.RawMessage
+	switch {
+	case value[0] == '{' && string(value) != "{}":
+		fmt.Fprintf(w, "%s%s:\t\n", indent, key)
+		return showObject(w, indent+"  ", value)
+	case value[0] == '[' && json.Unmarshal(value, &list) == nil:
+		var plain []string
+		var objects []json.RawMessage
+		for _, entry := range list {
+			if entry[0] == '{' {
+				objects = append(objects, entry)
+			} else {
+				plain = append(plain, text(entry))
+			}
+		}
+		fmt.Fprintf(w, "%s%s:\t%s\n", indent, key, printable(strings.Join(plain, ", ")))
+		for _, object := range objects {
+			fmt.Fprintf(w, "%s  -\t\n", indent)
+			if err := showObject(w, indent+"    ", object); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	fmt.Fprintf(w, "%s%s:\t%s\n", indent, key, printable(text(value)))
+	return nil
+}
+
+// text is a JSON value as a reader wants it: strings without quotes.
+func text(value json.RawMessage) string {
+	var s string
+	if json.Unmarshal(value, &s) == nil && string(value) != "null" {
+		return s
+	}
+	return string(value)
+}
+
+// printable keeps what a plugin says from moving the cursor of who reads it, and tables in shape.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, s)
+}

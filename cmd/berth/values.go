@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"berth/host"
+)
+
+// value is a value of the configuration as text, from whatever source. A Set that fails leaves it as it was. Its
+// methods are those of pflag.Value.
+type value interface {
+	Set(text string) error
+	String() string
+	Type() string
+}
+
+type textValue string
+
+func (v *textValue) Set(text string) error {
+	if strings.ContainsRune(text, 0) {
+		return fmt.Errorf("the text holds a zero byte")
+	}
+	*v = textValue(text)
+	return nil
+}
+func (v *textValue) String() string { return string(*v) }
+func (*textValue) Type() string     { return "text" }
+
+type boolValue bool
+
+func (v *boolValue) Set(text string) error {
+	switch text {
+	case "true", "1":
+		*v = true
+	case "false", "0":
+		*v = false
+	default:
+		return fmt.Errorf("%q is neither true nor false", text)
+	}
+	return nil
+}
+func (v *boolValue) String() string { return strconv.FormatBool(bool(*v)) }
+func (*boolValue) Type() string     { return "bool" }
+
+// modeValue are the permissions of a file, in octal.
+type modeValue uint32
+
+func (v *modeValue) Set(text string) error {
+	mode, err := strconv.ParseUint(strings.TrimPrefix(text, "0o"), 8, 32)
+	if err != nil || mode > 0o777 || mode&0o600 != 0o600 {
+		return fmt.Errorf("%q are no permissions that let the host's own user in: write them like 0600 or 0660", text)
+	}
+	*v = modeValue(mode)
+	return nil
+}
+func (v *modeValue) String() string { return fmt.Sprintf("%04o", uint32(*v)) }
+func (*modeValue) Type() string     { return "mode" }
+
+// choiceValue is one of a few words.
+type choiceValue struct {
+	to      *string
+	allowed []string
+}
+
+func (v *choiceValue) Set(text string) error {
+	if !slices.Contains(v.allowed, text) {
+		return fmt.Errorf("%q is not one of %s", text, strings.Join(v.allowed, ", "))
+	}
+	*v.to = text
+	return nil
+}
+func (v *choiceValue) String() string { return *v.to }
+func (*choiceValue) Type() string     { return "word" }
+
+type sizeValue struct {
+	to          *host.Bytes
+	least, most host.Bytes
+}
+
+func (v *sizeValue) Set(text string) error {
+	size, err := host.ParseBytes(text)
+	if err != nil {
+		return err
+	}
+	if size < v.least {
+		return fmt.Errorf("%v is too small: at least %v is needed", size, v.least)
+	}
+	if size > v.most {
+		return fmt.Errorf("%v is too large: at most %v is possible", size, v.most)
+	}
+	*v.to = size
+	return nil
+}
+func (v *sizeValue) String() string { return v.to.String() }
+func (*sizeValue) Type() string     { return "size" }
+
+type durationValue struct {
+	to   *time.Duration
+	zero bool // 0 is allowed, and means something of its own
+}
+
+func (v *durationValue) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%q is not a duration: write it with its unit, like 250ms, 5s or 2m", text)
+	case d < 0:
+		return fmt.Errorf("%v is negative", d)
+	case d == 0 && !v.zero:
+		return fmt.Errorf("0 is not allowed here: give it some time, like 5s")
+	}
+	*v.to = d
+	return nil
+}
+func (v *durationValue) String() string { return shortDuration(*v.to) }
+func (*durationValue) Type() string     { return "duration" }
+
+// shortDuration writes 1m0s as 1m and 0s as 0.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	if s == "0s" {
+		return "0"
+	}
+	return s
+}
+
+type countValue struct {
+	to    *int
+	least int
+}
+
+func (v *countValue) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return fmt.Errorf("%q is not a whole number", text)
+	}
+	if n < v.least {
+		return fmt.Errorf("%d is too small: at least %d is needed", n, v.least)
+	}
+	*v.to = n
+	return nil
+}
+func (v *countValue) String() string { return strconv.Itoa(*v.to) }
+func (*countValue) Type() string     { return "number" }
