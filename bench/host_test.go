@@ -3,6 +3,7 @@ package bench
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -55,7 +56,7 @@ func open(tb testing.TB, dir string, limits host.Limits) *host.Host {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	cache, err := lookup.New(512 << 20)
+	cache, err := lookup.New(512<<20, lookup.Options{})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -64,8 +65,8 @@ func open(tb testing.TB, dir string, limits host.Limits) *host.Host {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		if err := h.Close(tb.Context()); err != nil {
-			tb.Log(err) // the context of a finished test is done
+		if err := h.Close(context.Background()); err != nil {
+			tb.Error(err)
 		}
 		cache.Close()
 		if err := s.Close(); err != nil {

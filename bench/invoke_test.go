@@ -81,6 +81,7 @@ func BenchmarkInvoke(b *testing.B) {
 			h := open(b, b.TempDir(), limits)
 			name := install(b, h, 1)[0]
 			b.ReportAllocs()
+			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				ctx, in, out := context.Background(), make([]byte, 64), make([]byte, 0, 64)
 				for pb.Next() {
@@ -104,6 +105,7 @@ func BenchmarkLookup(b *testing.B) {
 			functions := install(b, h, n)
 			ctx := context.Background()
 			b.ReportAllocs()
+			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				for i := 0; pb.Next(); i++ {
 					f, err := h.Acquire(ctx, functions[i%len(functions)])

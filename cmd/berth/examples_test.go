@@ -1,0 +1,249 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"berth/host"
+	"berth/host/lookup"
+	"berth/host/store"
+	"berth/sandbox"
+)
+
+// example is a plugin of the examples folder and calls whose answers its README
+// promises.
+type example struct {
+	plugin string
+	dir    string
+	build  func(t *testing.T, src, dst string) // makes <dst>/<plugin>.wasm
+	calls  []exampleCall
+}
+
+type exampleCall struct {
+	function string
+	body     string
+	want     string
+	rejected bool // the function says no, with this text
+}
+
+func examples() []example {
+	return []example{
+		{"toolbox", "go", buildGo, []exampleCall{
+			{"geohash", `[48.2082,16.3738,7]`, `"u2edk85"`, false},
+			{"geohash", `[57.64911,10.40744,11]`, `"u4pruydqqvj"`, false},
+			{"geohash", `[91,0]`, "lat must be from -90 to 90, got 91", true},
+			{"pick", `[{"a":{"b":[1,2,{"c":"found"}]}},"a.b[2].c"]`, `"found"`, false},
+			{"pick", `[{"a":1},"x.y"]`, `null`, false},
+			{"convert", `[100,"C","F"]`, `212`, false},
+			{"convert", `[26.2,"mi","km"]`, `42.1648128`, false},
+		}},
+		{"tiny", "c", checkedIn, []exampleCall{
+			{"echo", `hello`, `hello`, false},
+			{"crc32", `123456789`, `cbf43926`, false},
+			{"crc32", ``, `00000000`, false},
+			{"median_low", `[21.5,19,20.25]`, `20.25`, false},
+			{"median_low", `["warm"]`, "want an array of numbers, at least one", true},
+		}},
+		{"textkit", "rust", buildRust, []exampleCall{
+			{"slugify", "Crème brûlée & Äpfel: 3 €/kg", "creme-brulee-apfel-3-kg", false},
+			{"levenshtein", `["kitten","sitting"]`, `3`, false},
+			{"levenshtein", `["a",1]`, "want a JSON array of two strings", true},
+			{"similarity", `["kitten","sitting"]`, `0.5714`, false},
+		}},
+	}
+}
+
+func buildGo(t *testing.T, src, dst string) {
+	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(dst, "toolbox.wasm"), ".")
+	cmd.Dir = src
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOWORK=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+func checkedIn(t *testing.T, src, dst string) {
+	copyFile(t, filepath.Join(src, "tiny.wasm"), filepath.Join(dst, "tiny.wasm"))
+	info, err := os.Stat(filepath.Join(dst, "tiny.wasm"))
+	if err != nil || info.Size() > 2048 {
+		t.Errorf("tiny.wasm is %d bytes, over 2 KiB (%v)", info.Size(), err)
+	}
+}
+
+// buildRust skips where the toolchain for the target is not to be had: a
+// machine without it is no fault of Berth's.
+func buildRust(t *testing.T, src, dst string) {
+	const target = "wasm32-unknown-unknown"
+	installed, err := exec.Command("rustc", "--print", "target-libdir", "--target", target).Output()
+	if err != nil {
+		t.Skip("the Rust example is not tested: there is no rustc")
+	}
+	if _, err := os.Stat(strings.TrimSpace(string(installed))); err != nil {
+		t.Skip("the Rust example is not tested: the target " + target + " is not installed (rustup target add " + target + ")")
+	}
+	cmd := exec.Command("cargo", "build", "--release", "--locked", "--offline", "--target", target)
+	cmd.Dir = src
+	built := t.TempDir()
+	cmd.Env = append(os.Environ(), "CARGO_TARGET_DIR="+built)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	copyFile(t, filepath.Join(built, target, "release", "textkit.wasm"), filepath.Join(dst, "textkit.wasm"))
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, data, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// command runs the command in this process.
+func command(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	code = run(t.Context(), args, nil, strings.NewReader(stdin), &out, &errOut)
+	return code, out.String(), errOut.String()
+}
+
+// TestExamples calls every function of every example through the REST API, the
+// command line, and the host as a library.
+func TestExamples(t *testing.T) {
+	base := startHost(t, t.TempDir())
+	library := openLibrary(t)
+	for _, e := range examples() {
+		t.Run(e.plugin, func(t *testing.T) {
+			src, dir := filepath.Join("..", "..", "examples", "functions", e.dir), t.TempDir()
+			e.build(t, src, dir)
+			copyFile(t, filepath.Join(src, e.plugin+".json"), filepath.Join(dir, e.plugin+".json"))
+			zip := filepath.Join(t.TempDir(), e.plugin+".zip")
+			if code, _, errOut := command(t, "", "pack", dir, "-o", zip); code != 0 {
+				t.Fatalf("pack: exit code %d: %s", code, errOut)
+			}
+			if code, _, errOut := command(t, "", "plugin", "create", e.plugin, zip, "--host", base); code != 0 {
+				t.Fatalf("create: exit code %d: %s", code, errOut)
+			}
+			if _, err := library.Install(t.Context(), host.Request{Kind: host.Functions, Name: e.plugin, File: "file://" + zip}); err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range e.calls {
+				c.rest(t, base)
+				c.command(t, base)
+				c.library(t, library)
+			}
+		})
+	}
+}
+
+func (c exampleCall) rest(t *testing.T, base string) {
+	t.Helper()
+	resp, err := http.Post(base+"/invoke/"+c.function, "application/json", strings.NewReader(c.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	status := http.StatusOK
+	if c.rejected {
+		status = http.StatusUnprocessableEntity
+	}
+	if err != nil || resp.StatusCode != status || !strings.Contains(string(got), c.want) || !c.rejected && string(got) != c.want {
+		t.Errorf("POST /invoke/%s %s: %d %s (%v), want %d %s", c.function, c.body, resp.StatusCode, got, err, status, c.want)
+	}
+}
+
+func (c exampleCall) command(t *testing.T, base string) {
+	t.Helper()
+	code, out, errOut := command(t, c.body, "invoke", c.function, "-", "--host", base)
+	switch {
+	case c.rejected && (code != int(exitRejected) || !strings.Contains(errOut, c.want)):
+		t.Errorf("berth invoke %s %s: exit code %d: %s, want %s", c.function, c.body, code, errOut, c.want)
+	case !c.rejected && (code != 0 || strings.TrimSuffix(out, "\n") != c.want):
+		t.Errorf("berth invoke %s %s: exit code %d: %s%s, want %s", c.function, c.body, code, out, errOut, c.want)
+	}
+}
+
+func (c exampleCall) library(t *testing.T, h *host.Host) {
+	t.Helper()
+	got, err := h.Invoke(t.Context(), c.function, nil, []byte(c.body))
+	switch {
+	case c.rejected && (host.CodeOf(err) != host.CodeRejected || !strings.Contains(host.Cause(err), c.want)):
+		t.Errorf("Invoke(%s, %s): %v, want %s", c.function, c.body, err, c.want)
+	case !c.rejected && (err != nil || string(got) != c.want):
+		t.Errorf("Invoke(%s, %s): %s, %v, want %s", c.function, c.body, got, err, c.want)
+	}
+}
+
+// openLibrary opens a host the way a program does that embeds one.
+func openLibrary(t *testing.T) *host.Host {
+	t.Helper()
+	dir := t.TempDir()
+	records, err := store.Open(filepath.Join(dir, "berth.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache, err := lookup.New(256<<20, lookup.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := host.New(t.Context(), host.Config{Dir: dir, Store: records, Cache: cache, Engines: []host.Engine{sandbox.New()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		cache.Close()
+		if err := records.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+// startHost runs `berth serve` in this process until the test ends, and returns
+// its address.
+func startHost(t *testing.T, data string) (base string) {
+	t.Helper()
+	ctx, end := context.WithCancel(context.Background())
+	logged, log := io.Pipe()
+	done := make(chan int, 1)
+	go func() {
+		defer log.Close()
+		done <- run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--data", data}, nil, strings.NewReader(""), io.Discard, log)
+	}()
+	lines := bufio.NewScanner(logged)
+	if !lines.Scan() {
+		t.Fatalf("the host ended with %d", <-done)
+	}
+	_, addr, ok := strings.Cut(lines.Text(), "addr=")
+	if !ok {
+		t.Fatalf("the first line of the log is %q", lines.Text())
+	}
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		_, _ = io.Copy(io.Discard, logged)
+	}()
+	t.Cleanup(func() {
+		end()
+		if code := <-done; code != 0 {
+			t.Errorf("berth serve ended with %d", code)
+		}
+		<-drained
+	})
+	return "http://" + addr
+}
