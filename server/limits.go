@@ -1,0 +1,145 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"berth/host"
+)
+
+// Config is what a Server is made of. A zero field means its default; it must
+// not be changed after New.
+type Config struct {
+	Host    Host         // needed; the caller closes it after Shutdown
+	Version string       // of this program, as / and /metrics show it; default "unknown"
+	Log     *slog.Logger // default: discarded
+
+	// Bodies over these sizes are answered with 413. MaxBody should be a little
+	// over the host's own limit for inputs, whose message says more.
+	MaxBody       host.Bytes // of POST /invoke/{function}; default 16 MiB and 64 KiB
+	MaxBatch      host.Bytes // of POST /invoke/{function}/batch; default 16 MiB
+	MaxManagement host.Bytes // of every other request; default 1 MiB
+	MaxHead       host.Bytes // of a request's line and headers, a buffer of this size a connection; default 8 KiB
+
+	// ReadTimeout is for a whole request to arrive, UploadTimeout for its body
+	// when that is over 64 KiB or of unknown size. WriteTimeout is for an
+	// answer to be taken, or each part of a batch's. IdleTimeout is for the
+	// next request on a connection.
+	ReadTimeout   time.Duration // default 10 s
+	UploadTimeout time.Duration // default 2 min
+	WriteTimeout  time.Duration // default 30 s
+	IdleTimeout   time.Duration // default 2 min
+
+	// Concurrency is how many connections are served at one time, on all
+	// listeners together; default 1024. Those beyond it get a 503. Each may
+	// hold a body of the size above.
+	Concurrency int
+}
+
+const (
+	defaultMaxBody       = 16<<20 + 64<<10
+	defaultMaxBatch      = 16 << 20
+	defaultMaxManagement = 1 << 20
+	defaultMaxHead       = 8 << 10
+	defaultReadTimeout   = 10 * time.Second
+	defaultUploadTimeout = 2 * time.Minute
+	defaultWriteTimeout  = 30 * time.Second
+	defaultIdleTimeout   = 2 * time.Minute
+	defaultConcurrency   = 1024
+
+	// smallBody is the size of body that ReadTimeout is enough for.
+	smallBody = 64 << 10
+
+	// keptBody is the largest body whose buffer stays with a connection.
+	keptBody = 1 << 20
+
+	// maxMessage bounds the text in an error's answer, in bytes.
+	maxMessage = 16 << 10
+)
+
+// complete puts defaults in the place of zeros and reports every fault.
+func (c *Config) complete() error {
+	var faults []error
+	if c.Host == nil {
+		faults = append(faults, errors.New("a host is needed"))
+	}
+	size := func(name string, value *host.Bytes, standard host.Bytes) {
+		if *value < 0 || *value > math.MaxInt32 {
+			faults = append(faults, fmt.Errorf("%s is %d: it must be between 0 and 2 GiB", name, *value))
+		}
+		if *value == 0 {
+			*value = standard
+		}
+	}
+	size("MaxBody", &c.MaxBody, defaultMaxBody)
+	size("MaxBatch", &c.MaxBatch, defaultMaxBatch)
+	size("MaxManagement", &c.MaxManagement, defaultMaxManagement)
+	size("MaxHead", &c.MaxHead, defaultMaxHead)
+	limit := func(name string, value *time.Duration, standard time.Duration) {
+		if *value < 0 {
+			faults = append(faults, fmt.Errorf("%s is %v: it cannot be negative", name, *value))
+		}
+		if *value == 0 {
+			*value = standard
+		}
+	}
+	limit("ReadTimeout", &c.ReadTimeout, defaultReadTimeout)
+	limit("UploadTimeout", &c.UploadTimeout, defaultUploadTimeout)
+	limit("WriteTimeout", &c.WriteTimeout, defaultWriteTimeout)
+	limit("IdleTimeout", &c.IdleTimeout, defaultIdleTimeout)
+	if c.Concurrency < 0 {
+		faults = append(faults, fmt.Errorf("field Concurrency is %d: it cannot be negative", c.Concurrency))
+	}
+	if c.Concurrency == 0 {
+		c.Concurrency = defaultConcurrency
+	}
+	c.Version = strings.ToValidUTF8(c.Version, "?") // it becomes a label
+	if c.Version == "" {
+		c.Version = "unknown"
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return errors.Join(faults...)
+}
+
+// requestLimits is asked by fasthttp when a request's head is there and its
+// body is not.
+func (s *Server) requestLimits(head *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	limits := fasthttp.RequestConfig{MaxRequestBodySize: int(s.config.MaxManagement)}
+	if rest, ok := bytes.CutPrefix(rawPath(head.RequestURI()), []byte(invokePrefix)); ok {
+		limits.MaxRequestBodySize = int(s.config.MaxBody)
+		if bytes.IndexByte(rest, '/') >= 0 {
+			limits.MaxRequestBodySize = int(s.config.MaxBatch)
+		}
+	}
+	// Setting a deadline costs; -1 is a body of unknown size.
+	if n := head.ContentLength(); n > smallBody || n == -1 {
+		limits.ReadTimeout = s.config.UploadTimeout
+	}
+	return limits
+}
+
+// rawPath cuts the path out of a request's target, which may be a whole URL.
+func rawPath(target []byte) []byte {
+	for _, end := range []byte{'?', '#'} {
+		if i := bytes.IndexByte(target, end); i >= 0 {
+			target = target[:i]
+		}
+	}
+	if len(target) > 0 && target[0] == '/' {
+		return target
+	}
+	_, rest, ok := bytes.Cut(target, []byte("://"))
+	if i := bytes.IndexByte(rest, '/'); ok && i >= 0 {
+		return rest[i:]
+	}
+	return nil
+}

@@ -1,0 +1,168 @@
+package server
+
+import (
+	"bytes"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/fasthttp/router"
+	"github.com/valyala/fasthttp"
+
+	"berth/host"
+)
+
+// route is a group of requests that are counted together.
+type route uint8
+
+const (
+	routeNone route = iota // no route: unknown paths, wrong methods, malformed requests
+	routeInvoke
+	routeBatch
+	routePlugins
+	routeStatus
+	routeRegister
+	routeUDFs
+	routeInformation
+	routeHealth
+	routeMetrics
+	numRoutes
+)
+
+var routeNames = [numRoutes]string{
+	routeNone:        "none",
+	routeInvoke:      "invoke",
+	routeBatch:       "batch",
+	routePlugins:     "plugins",
+	routeStatus:      "status",
+	routeRegister:    "register",
+	routeUDFs:        "udfs",
+	routeInformation: "information",
+	routeHealth:      "health",
+	routeMetrics:     "metrics",
+}
+
+// requestCounts counts answers by route and by the first digit of the status.
+type requestCounts [numRoutes]struct {
+	classes [6]atomic.Uint64
+	_       [16]byte // a cache line each
+}
+
+func (c *requestCounts) add(r route, status int) {
+	c[r].classes[min(status/100, 5)].Add(1)
+}
+
+const (
+	invokePrefix = "/invoke/"
+
+	// nameParam is the router's name for the plugin or function in a path.
+	nameParam = "name"
+)
+
+// routes is the table of everything but the hot path. HEAD is served wherever
+// GET is; fasthttp leaves the body out.
+func (s *Server) routes() *router.Router {
+	r := router.New()
+	r.RedirectTrailingSlash = false
+	r.RedirectFixedPath = false
+	r.NotFound = s.noSuchPath
+	r.MethodNotAllowed = s.methodNotAllowed
+	r.GlobalOPTIONS = func(*fasthttp.RequestCtx) { s.requests.add(routeNone, fasthttp.StatusOK) }
+	handle := func(route route, path string, handler fasthttp.RequestHandler, methods ...string) {
+		for _, method := range methods {
+			r.Handle(method, path, s.counted(route, handler))
+		}
+	}
+	const get, head, post, put, del = fasthttp.MethodGet, fasthttp.MethodHead, fasthttp.MethodPost, fasthttp.MethodPut, fasthttp.MethodDelete
+
+	handle(routeInvoke, "/invoke/{name}", s.named(s.invokeNamed), post)
+	handle(routeBatch, "/invoke/{name}/batch", s.named(s.batch), post)
+
+	handle(routePlugins, "/plugins/functions", s.listPlugins, get, head)
+	handle(routePlugins, "/plugins/functions", s.createPlugin, post)
+	handle(routePlugins, "/plugins/functions/{name}", s.named(s.describePlugin), get, head)
+	handle(routePlugins, "/plugins/functions/{name}", s.named(s.updatePlugin), put)
+	handle(routePlugins, "/plugins/functions/{name}", s.named(s.deletePlugin), del)
+	handle(routeStatus, "/plugins/functions/{name}/status", s.named(s.pluginStatus), get, head)
+	handle(routeRegister, "/plugins/functions/{name}/register", s.named(s.registerFunctions), post)
+	handle(routeUDFs, "/plugins/udfs", s.listUDFs, get, head)
+	handle(routeUDFs, "/plugins/udfs/{name}", s.named(s.describeUDF), get, head)
+
+	handle(routeInformation, "/", s.information, get, head, post)
+	handle(routeHealth, "/ping", s.ping, get, head)
+	handle(routeHealth, "/healthz", s.healthy, get, head)
+	handle(routeHealth, "/readyz", s.ready, get, head)
+	handle(routeMetrics, "/metrics", s.figures, get, head)
+	return r
+}
+
+// handle answers every request.
+func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	defer s.recovered(ctx)
+	path := ctx.Request.URI().PathOriginal()
+	if name, ok := invoked(path); ok && ctx.Request.Header.IsPost() {
+		s.invoke(ctx, name)
+		s.requests.add(routeInvoke, ctx.Response.StatusCode())
+		return
+	}
+	if len(path) == 0 { // of a whole URL without one: RFC 9112, 3.2.2
+		ctx.Request.URI().SetPath("/")
+	}
+	s.router.Handler(ctx)
+}
+
+// invoked cuts the function out of /invoke/{function}. Anything out of the
+// ordinary is left to the router.
+//
+// The string shares the request's memory, so that a call allocates nothing. It
+// is valid until the handler returns. Host.Acquire only looks it up, and clones
+// it for its errors.
+func invoked(path []byte) (name string, ok bool) {
+	if len(path) <= len(invokePrefix) || string(path[:len(invokePrefix)]) != invokePrefix {
+		return "", false
+	}
+	rest := path[len(invokePrefix):]
+	if bytes.IndexByte(rest, '/') >= 0 || bytes.IndexByte(rest, '%') >= 0 {
+		return "", false
+	}
+	return unsafe.String(unsafe.SliceData(rest), len(rest)), true
+}
+
+func (s *Server) counted(r route, handler fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		handler(ctx)
+		s.requests.add(r, ctx.Response.StatusCode())
+	}
+}
+
+// named decodes the name in a path. The name is the handler's to keep; whether
+// it is one by host's rule is not checked.
+func (s *Server) named(handler func(ctx *fasthttp.RequestCtx, name string)) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		raw, _ := ctx.UserValue(nameParam).(string)
+		name, err := url.PathUnescape(raw)
+		switch {
+		case err != nil:
+			writeError(ctx, httpAnswers[faultMalformed], "malformed path: "+err.Error())
+		case strings.Contains(name, "/"): // as in eKuiper, whose router sees decoded paths
+			writeError(ctx, codeAnswers[host.CodeNotFound], noPathMessage)
+		default:
+			handler(ctx, strings.Clone(name))
+		}
+	}
+}
+
+const noPathMessage = "no such path"
+
+func (s *Server) noSuchPath(ctx *fasthttp.RequestCtx) {
+	writeError(ctx, codeAnswers[host.CodeNotFound], noPathMessage)
+	s.requests.add(routeNone, fasthttp.StatusNotFound)
+}
+
+// methodNotAllowed answers as eKuiper does, with no body. The router has set
+// Allow.
+func (s *Server) methodNotAllowed(ctx *fasthttp.RequestCtx) {
+	ctx.Response.SetStatusCode(fasthttp.StatusMethodNotAllowed)
+	s.requests.add(routeNone, fasthttp.StatusMethodNotAllowed)
+}
