@@ -160,7 +160,7 @@ func (b *batch) call(line []byte) error {
 	if encoding != host.EncodingJSON {
 		line = rawInput(line)
 	}
-	result, err := f.Call(b.ctx, b.result[:0], line)
+	result, err := f.Call(callContext(), b.result[:0], line)
 	b.result = result
 	if err != nil {
 		return err

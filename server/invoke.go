@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+
 	"github.com/valyala/fasthttp"
 
 	"berth/host"
@@ -21,7 +23,7 @@ func (s *Server) invoke(ctx *fasthttp.RequestCtx, name string) {
 	}
 	defer f.Release() // also when an engine panics
 	resp := &ctx.Response
-	out, err := f.Call(s.life, resp.SwapBody(nil)[:0], ctx.PostBody())
+	out, err := f.Call(callContext(), resp.SwapBody(nil)[:0], ctx.PostBody())
 	resp.SwapBody(out)
 	if err != nil {
 		s.fail(ctx, err, callWords(err))
@@ -33,5 +35,11 @@ func (s *Server) invoke(ctx *fasthttp.RequestCtx, name string) {
 		resp.Header.SetContentType(rawType)
 	}
 }
+
+// callContext is the context of every call. It never ends: a call ends by its
+// plugin's own limit, or when the host is closed, which is after the server.
+// One that ended with the server would have to be watched by each call, all
+// registering with it under one lock.
+func callContext() context.Context { return context.Background() }
 
 func (s *Server) invokeNamed(ctx *fasthttp.RequestCtx, name string) { s.invoke(ctx, name) }

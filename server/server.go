@@ -66,7 +66,7 @@ type Server struct {
 	cpu      cpuMeter
 	conns    connections
 
-	life context.Context // of every call and operation; ends with Shutdown
+	life context.Context // of every operation; ends with Shutdown
 	end  context.CancelFunc
 
 	mu        sync.Mutex // guards what follows
@@ -145,7 +145,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	s.serving.Add(1)
 	s.mu.Unlock()
 	defer s.serving.Done()
-	s.log.Info("listening", "network", ln.Addr().Network(), "address", ln.Addr().String())
+	s.log.Debug("serving", "network", ln.Addr().Network(), "address", ln.Addr().String())
 	if err := s.http.Serve(l); err != nil {
 		return fmt.Errorf("server: accept on %s: %w", ln.Addr(), err)
 	}
@@ -154,9 +154,10 @@ func (s *Server) Serve(ln net.Listener) error {
 
 // Shutdown stops accepting, lets the requests under way finish and waits for
 // them; idle connections are closed, and requests whose bytes are still coming
-// get half a second to be there. When ctx ends first, calls and operations are
-// cancelled, connections closed, and ctx's error is returned. It is idempotent;
-// later callers wait for the first.
+// get half a second to be there. When ctx ends first, operations are cancelled,
+// connections closed, and ctx's error is returned; calls that still run end
+// when the host is closed, which is to be next. It is idempotent; later callers
+// wait for the first.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	first := !s.closing
@@ -184,7 +185,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
 		defer cancel()
 		if left := s.conns.wait(grace); left > 0 {
-			s.log.Error("requests did not end when they were interrupted", "requests", left)
+			s.log.Warn("calls still run: closing the host ends them", "requests", left)
 		}
 	}
 	s.serving.Wait()

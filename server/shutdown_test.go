@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"berth/host"
 )
 
 // TestShutdownAnswers: a call that is under way is answered, and a batch is
@@ -95,17 +97,18 @@ func TestShutdownIsPrompt(t *testing.T) {
 	}
 }
 
-// TestShutdownInterrupts: when its time is over, calls are cancelled and a batch
-// ends so that its client notices.
+// TestShutdownInterrupts: when its time is over, connections are closed, calls
+// end when the host interrupts them, and a batch ends so that its client
+// notices.
 func TestShutdownInterrupts(t *testing.T) {
-	began := make(chan struct{}, 2)
-	r := serve(t, map[string]call{"hang": func(ctx context.Context, dst, in []byte) ([]byte, error) {
+	began, interrupt := make(chan struct{}, 2), make(chan struct{})
+	r := serve(t, map[string]call{"hang": func(_ context.Context, dst, in []byte) ([]byte, error) {
 		if string(in) == "first" {
 			return append(dst, in...), nil
 		}
 		began <- struct{}{}
-		<-ctx.Done()
-		return dst, ctx.Err()
+		<-interrupt
+		return dst, host.Fail(host.CodeCanceled, "interrupted")
 	}}, nil)
 	r.install("p", "hang")
 	var wg sync.WaitGroup
@@ -135,8 +138,9 @@ func TestShutdownInterrupts(t *testing.T) {
 	if err := r.server.Shutdown(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Shutdown: %v", err)
 	}
+	close(interrupt) // as closing the host does
 	wg.Wait()
-	if n := r.server.conns.count(); n != 0 {
+	if n := r.server.conns.wait(t.Context()); n != 0 {
 		t.Errorf("%d connections are left", n)
 	}
 }

@@ -12,10 +12,12 @@ func (s *Server) listUDFs(ctx *fasthttp.RequestCtx) {
 	s.writeJSON(ctx, s.host.FunctionNames())
 }
 
-// udf tells which plugin a function is of.
+// udf tells which plugin a function is of, and what it takes and gives; the
+// latter eKuiper does not tell.
 type udf struct {
-	Name   string `json:"name"`
-	Plugin string `json:"plugin"`
+	Name     string        `json:"name"`
+	Plugin   string        `json:"plugin"`
+	Encoding host.Encoding `json:"encoding"`
 }
 
 func (s *Server) describeUDF(ctx *fasthttp.RequestCtx, name string) {
@@ -28,5 +30,5 @@ func (s *Server) describeUDF(ctx *fasthttp.RequestCtx, name string) {
 		s.fail(ctx, err, fmt.Sprintf("describe function %s error: %s", name, host.Cause(err)))
 		return
 	}
-	s.writeJSON(ctx, udf{Name: name, Plugin: r.Name})
+	s.writeJSON(ctx, udf{Name: name, Plugin: r.Name, Encoding: r.Encodings[name]})
 }
