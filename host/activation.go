@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -35,6 +36,8 @@ type Activation struct {
 	gate    gate
 	publish sync.Once
 	end     sync.Once
+	drain   context.Context // of waiting for the calls inside
+	hurry   context.CancelFunc
 }
 
 // Bound is one function of an activation.
@@ -72,17 +75,23 @@ func (a *Activation) Cost() int64 { return max(a.module.Status().Memory, 1) }
 // once; the module is closed after its last call.
 func (a *Activation) Evict() {
 	a.gate.close()
-	a.plugin.forget(a)
-	a.host.background(func() { a.close(context.Background()) })
+	a.plugin.evicted(a)
+	a.host.background(func() {
+		a.close(context.Background())
+		a.plugin.ended(a)
+	}) // if it is too late for that, Close retires the plugin
 }
 
-// close shuts the gate, waits for the calls inside until ctx ends but at most
-// the host's drain time, and closes the module. Later callers wait for the
-// first.
+// close shuts the gate, waits for the calls inside until the host's drain time
+// is over or the context of any caller ends, and closes the module. All callers
+// return when that is done.
 func (a *Activation) close(ctx context.Context) {
+	stop := context.AfterFunc(ctx, a.hurry)
+	defer stop()
 	a.end.Do(func() {
+		defer a.hurry()
 		a.gate.close()
-		ctx, cancel := context.WithTimeout(ctx, a.host.config.Drain)
+		ctx, cancel := context.WithTimeout(a.drain, a.host.config.Drain)
 		defer cancel()
 		if err := a.gate.wait(ctx); err != nil {
 			a.host.log.Warn("calls still run after the drain time: interrupting them",
@@ -104,6 +113,7 @@ type plugin struct {
 
 	mu       sync.Mutex // guards what follows; never held across I/O
 	active   *Activation
+	ending   []*Activation // evicted, and not closed yet
 	loading  *loading
 	retired  bool  // dropped or replaced: nothing is activated any more
 	lastLoad error // why the last activation failed; nil if it did not
@@ -214,6 +224,9 @@ func (p *plugin) finishLoading(l *loading, a *Activation, err error) {
 // that call all the same.
 func (a *Activation) published() {
 	a.publish.Do(func() {
+		if a.gate.shut.Load() {
+			return // a successor may be in the cache already
+		}
 		a.host.cache.Put(a)
 		if a.gate.shut.Load() { // retired meanwhile: its Remove may have come too early
 			a.host.cache.Remove(a)
@@ -221,30 +234,59 @@ func (a *Activation) published() {
 	})
 }
 
-// forget makes the next call load the plugin again.
-func (p *plugin) forget(a *Activation) {
+// evicted makes the next call load the plugin again.
+func (p *plugin) evicted(a *Activation) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.active == a {
 		p.active = nil
 	}
-	p.mu.Unlock()
+	p.ending = append(p.ending, a)
 }
 
-// retire ends the plugin's activation for good and returns when its last call
-// is over and its module closed.
-func (p *plugin) retire(ctx context.Context, h *Host) {
+// ended forgets an evicted activation that is closed.
+func (p *plugin) ended(a *Activation) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ending = slices.DeleteFunc(p.ending, func(other *Activation) bool { return other == a })
+}
+
+// withdraw takes the plugin out of the cache, and lets no call in any more. It
+// does not wait, and is idempotent.
+func (p *plugin) withdraw(h *Host) {
 	p.mu.Lock()
 	p.retired = true
 	a, l := p.active, p.loading
-	p.active = nil
 	p.mu.Unlock()
 	if l != nil {
 		l.cancel()
-		<-l.done
 	}
 	if a != nil {
 		a.gate.close()
 		h.cache.Remove(a)
-		a.close(ctx)
 	}
+}
+
+// retire ends the plugin's activations for good and returns when the last call
+// is over and the last module closed.
+func (p *plugin) retire(ctx context.Context, h *Host) {
+	p.withdraw(h)
+	p.mu.Lock()
+	l := p.loading
+	p.mu.Unlock()
+	if l != nil {
+		<-l.done
+	}
+	p.mu.Lock()
+	left := slices.Clone(p.ending)
+	if p.active != nil {
+		left = append(left, p.active)
+	}
+	p.active, p.ending = nil, nil
+	p.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, a := range left {
+		wg.Go(func() { a.close(ctx) })
+	}
+	wg.Wait()
 }

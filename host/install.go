@@ -162,13 +162,22 @@ func (h *Host) begin(ctx context.Context, req Request) (unlock func(), err error
 }
 
 // undo is what to do, last first, if an operation fails half way.
-type undo []func()
+type undo struct {
+	steps []func()
+	files func() // removes files; done after the steps
+}
 
-func (u *undo) add(f func()) { *u = append(*u, f) }
+func (u *undo) add(f func()) { u.steps = append(u.steps, f) }
+
+// keepFiles leaves the files to the next start.
+func (u *undo) keepFiles() { u.files = nil }
 
 func (u *undo) run() {
-	for _, f := range slices.Backward(*u) {
+	for _, f := range slices.Backward(u.steps) {
 		f()
+	}
+	if u.files != nil {
+		u.files()
 	}
 }
 
@@ -211,7 +220,7 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 	// A package that is installed already, the same to the byte, stays where
 	// it is: its files may be in use.
 	if old == nil || old.record.Digest != digest {
-		undo.add(func() { _ = h.layout.remove(id, digest) })
+		undo.files = func() { _ = h.layout.remove(id, digest) }
 		if err := h.layout.place(filepath.Join(work, "files"), id, digest); err != nil {
 			return nil, install(err)
 		}
@@ -273,18 +282,35 @@ func (h *Host) commit(ctx context.Context, record Record, module Module, pkg *Pa
 		return nil, err
 	}
 	if old != nil && old.record.Digest == record.Digest {
-		undo.add(func() { _ = h.layout.writeRecord(old.record) })
+		undo.files = func() { _ = h.layout.writeRecord(old.record) }
 	}
 	if err := h.layout.writeRecord(record); err != nil {
 		return nil, err
 	}
 	if err := h.store.Put(record); err != nil {
+		if h.mayBeStored(record) {
+			undo.keepFiles()
+		}
 		return nil, err
 	}
 	p.active = a
 	h.swap(p, old)
+	if old != nil {
+		old.withdraw(h) // before the successor is in the cache
+	}
 	a.published()
 	return p, nil
+}
+
+// mayBeStored tells whether a record could be in the store although putting it
+// failed, as when the disk fails in the last step. Then the next start decides
+// whether it is the old version that is installed or the new one, and the files
+// of both must be there.
+func (h *Host) mayBeStored(record Record) bool {
+	records, err := h.store.Load()
+	return err != nil || slices.ContainsFunc(records, func(r Record) bool {
+		return r.id() == record.id() && r.Revision == record.Revision
+	})
 }
 
 // reload makes a plugin anew from the package that is there, with another list

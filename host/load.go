@@ -98,6 +98,7 @@ func (h *Host) load(ctx context.Context, p *plugin) (*Activation, error) {
 // activation binds every function of a loaded module.
 func (h *Host) activation(p *plugin, module Module, pkg *Package) (*Activation, error) {
 	a := &Activation{host: h, plugin: p, module: module, bound: make(map[string]*Bound, len(p.record.Functions)), gate: newGate()}
+	a.drain, a.hurry = context.WithCancel(context.Background())
 	for _, name := range p.record.Functions {
 		function, err := module.Function(name)
 		if err != nil {

@@ -63,8 +63,9 @@ func (i id) String() string { return i.kind.String() + "/" + i.name }
 type Store interface {
 	// Load returns every record, in no particular order.
 	Load() ([]Record, error)
-	// Put adds the record, or replaces the one of the same kind and name.
-	Put(Record) error
+	// Put adds records, or replaces those of the same kind and name, all in
+	// one transaction.
+	Put(...Record) error
 	// Delete removes a record; removing none is no error.
 	Delete(kind Kind, name string) error
 	// Fresh tells that the store was made anew when it was opened, because

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -71,14 +72,12 @@ func (h *Host) rebuild(ctx context.Context) ([]Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	var records []Record
-	for _, r := range latest {
-		if err := h.store.Put(r); err != nil {
+	// All at once: a crash half way must not leave a store that seems complete.
+	records := slices.Collect(maps.Values(latest))
+	if len(records) > 0 {
+		if err := h.store.Put(records...); err != nil {
 			return nil, err
 		}
-		records = append(records, r)
-	}
-	if len(records) > 0 {
 		h.log.Warn("THE STORE WAS LOST and was rebuilt from the packages on disk: check that nothing is missing", "plugins", len(records))
 	}
 	return records, nil

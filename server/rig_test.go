@@ -35,13 +35,15 @@ type memStore struct {
 func (m *memStore) Load() ([]host.Record, error) { return nil, nil }
 func (m *memStore) Fresh() bool                  { return false }
 
-func (m *memStore) Put(r host.Record) error {
+func (m *memStore) Put(records ...host.Record) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.fail != nil {
 		return m.fail
 	}
-	m.records[r.Kind.String()+"/"+r.Name] = r
+	for _, r := range records {
+		m.records[r.Kind.String()+"/"+r.Name] = r
+	}
 	return nil
 }
 

@@ -144,10 +144,12 @@ type memoryStore struct {
 func (s *memoryStore) Load() ([]host.Record, error) { return nil, nil }
 func (s *memoryStore) Fresh() bool                  { return true }
 
-func (s *memoryStore) Put(r host.Record) error {
+func (s *memoryStore) Put(records ...host.Record) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.records[r.Kind.String()+"/"+r.Name] = r
+	for _, r := range records {
+		s.records[r.Kind.String()+"/"+r.Name] = r
+	}
 	return nil
 }
 

@@ -101,54 +101,62 @@ func (s *Store) Load() (records []host.Record, err error) {
 	return records, nil
 }
 
-// Put adds the record, or replaces the one of the same kind and name. It is on
-// disk when Put returns. An error names the file and wraps the system's, such
-// as syscall.ENOSPC; nothing was changed then.
-func (s *Store) Put(record host.Record) error {
-	value, err := json.Marshal(record)
-	if err != nil {
-		return fmt.Errorf("store: put %s: %w", record.Name, err)
+// Put adds records, or replaces those of the same kind and name, in one
+// transaction. They are on disk when Put returns. An error names the file and
+// wraps the system's, such as syscall.ENOSPC; nothing was changed then, unless
+// it was the disk that failed.
+func (s *Store) Put(records ...host.Record) error {
+	changes := make([]change, len(records))
+	for i, r := range records {
+		value, err := json.Marshal(r)
+		if err != nil {
+			return fmt.Errorf("store: put %s: %w", r.Name, err)
+		}
+		changes[i] = change{r.Kind, r.Name, value}
 	}
-	return s.change("put", record.Kind, record.Name, value)
+	return s.apply("put", changes...)
 }
 
 // Delete removes a record; removing none is no error. It is gone from the disk
 // when Delete returns. Errors are those of Put.
 func (s *Store) Delete(kind host.Kind, name string) error {
-	return s.change("delete", kind, name, nil)
+	return s.apply("delete", change{kind, name, nil})
 }
 
 // errUnchanged rolls a transaction back that has nothing to do.
 var errUnchanged = errors.New("unchanged")
 
-// change puts value under kind and name, or deletes what is there if it is nil,
-// and renews the seal.
-func (s *Store) change(op string, kind host.Kind, name string, value []byte) error {
+// change is a value to be put under kind and name, or, if it is nil, what is
+// there to be deleted.
+type change struct {
+	kind  host.Kind
+	name  string
+	value []byte
+}
+
+// apply makes the changes and renews the seal, in one transaction.
+func (s *Store) apply(op string, changes ...change) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.guard(op+" "+kind.String()+"/"+name, func() error {
+	for _, c := range changes {
+		op += " " + c.kind.String() + "/" + c.name
+	}
+	return s.guard(op, func() error {
 		err := s.db.Update(func(tx *bbolt.Tx) error {
-			b, err := tx.CreateBucketIfNotExists([]byte(kind.String()))
-			if err != nil {
-				return err
-			}
 			seal, err := readSeal(tx)
 			if err != nil {
 				return err
 			}
-			key := []byte(name)
-			old := b.Get(key)
-			if value == nil && old == nil {
+			changed := false
+			for _, c := range changes {
+				did, err := c.apply(tx, &seal)
+				if err != nil {
+					return err
+				}
+				changed = changed || did
+			}
+			if !changed {
 				return errUnchanged
-			}
-			seal.replace(kind.String(), key, old, value)
-			if value == nil {
-				err = b.Delete(key)
-			} else {
-				err = b.Put(key, value)
-			}
-			if err != nil {
-				return err
 			}
 			return seal.write(tx)
 		})
@@ -157,6 +165,24 @@ func (s *Store) change(op string, kind host.Kind, name string, value []byte) err
 		}
 		return err
 	})
+}
+
+// apply makes one change; false if there was nothing to delete.
+func (c change) apply(tx *bbolt.Tx, seal *seal) (changed bool, err error) {
+	b, err := tx.CreateBucketIfNotExists([]byte(c.kind.String()))
+	if err != nil {
+		return false, err
+	}
+	key := []byte(c.name)
+	old := b.Get(key)
+	if c.value == nil && old == nil {
+		return false, nil
+	}
+	seal.replace(c.kind.String(), key, old, c.value)
+	if c.value == nil {
+		return true, b.Delete(key)
+	}
+	return true, b.Put(key, c.value)
 }
 
 // Close waits for transactions under way and unlocks the file. It is
