@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 )
@@ -36,8 +37,6 @@ type Activation struct {
 	gate    gate
 	publish sync.Once
 	end     sync.Once
-	drain   context.Context // of waiting for the calls inside
-	hurry   context.CancelFunc
 }
 
 // Bound is one function of an activation.
@@ -75,23 +74,17 @@ func (a *Activation) Cost() int64 { return max(a.module.Status().Memory, 1) }
 // once; the module is closed after its last call.
 func (a *Activation) Evict() {
 	a.gate.close()
-	a.plugin.evicted(a)
-	a.host.background(func() {
-		a.close(context.Background())
-		a.plugin.ended(a)
-	}) // if it is too late for that, Close retires the plugin
+	a.plugin.forget(a)
+	a.host.background(a.close) // if it is too late for that, Host.Close closes it
 }
 
 // close shuts the gate, waits for the calls inside until the host's drain time
-// is over or the context of any caller ends, and closes the module. All callers
+// is over or the context of Host.Close ends, and closes the module. All callers
 // return when that is done.
-func (a *Activation) close(ctx context.Context) {
-	stop := context.AfterFunc(ctx, a.hurry)
-	defer stop()
+func (a *Activation) close() {
 	a.end.Do(func() {
-		defer a.hurry()
 		a.gate.close()
-		ctx, cancel := context.WithTimeout(a.drain, a.host.config.Drain)
+		ctx, cancel := context.WithTimeout(a.host.patience, a.host.config.Drain)
 		defer cancel()
 		if err := a.gate.wait(ctx); err != nil {
 			a.host.log.Warn("calls still run after the drain time: interrupting them",
@@ -103,6 +96,9 @@ func (a *Activation) close(ctx context.Context) {
 		if err := a.module.Close(grace); err != nil {
 			a.host.log.Error("closing a plugin's module failed", "plugin", a.plugin.record.id().String(), "error", err)
 		}
+		a.plugin.mu.Lock()
+		delete(a.plugin.live, a)
+		a.plugin.mu.Unlock()
 	})
 }
 
@@ -113,7 +109,7 @@ type plugin struct {
 
 	mu       sync.Mutex // guards what follows; never held across I/O
 	active   *Activation
-	ending   []*Activation // evicted, and not closed yet
+	live     map[*Activation]struct{} // active, and evicted ones that are not closed yet
 	loading  *loading
 	retired  bool  // dropped or replaced: nothing is activated any more
 	lastLoad error // why the last activation failed; nil if it did not
@@ -188,7 +184,7 @@ func (p *plugin) startLoading(h *Host) *loading {
 	started := h.background(func() {
 		defer cancel()
 		a, err := h.load(ctx, p)
-		p.finishLoading(l, a, err)
+		p.finishLoading(h, l, a, err)
 	})
 	if !started {
 		cancel()
@@ -198,20 +194,33 @@ func (p *plugin) startLoading(h *Host) *loading {
 	return l
 }
 
-func (p *plugin) finishLoading(l *loading, a *Activation, err error) {
+// activate makes a the one that calls enter. The caller holds mu, or nobody else
+// sees the plugin yet.
+func (p *plugin) activate(a *Activation) {
+	p.active = a
+	if p.live == nil {
+		p.live = map[*Activation]struct{}{}
+	}
+	p.live[a] = struct{}{}
+}
+
+func (p *plugin) finishLoading(h *Host, l *loading, a *Activation, err error) {
 	p.mu.Lock()
 	p.loading = nil
 	p.lastLoad = err
-	if err == nil && p.retired {
+	switch {
+	case h.life.Err() != nil:
+		err = errClosing
+	case p.retired: // whatever became of it, the waiters want the successor
 		err = errRetired
-	} else if err == nil {
-		p.active = a
+	case err == nil:
+		p.activate(a)
 	}
 	orphan := err == nil && l.waiters == 0
 	l.err = err
 	p.mu.Unlock()
 	if err != nil && a != nil {
-		a.close(context.Background())
+		a.close()
 	}
 	close(l.done)
 	if orphan {
@@ -234,21 +243,13 @@ func (a *Activation) published() {
 	})
 }
 
-// evicted makes the next call load the plugin again.
-func (p *plugin) evicted(a *Activation) {
+// forget makes the next call load the plugin again.
+func (p *plugin) forget(a *Activation) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.active == a {
 		p.active = nil
 	}
-	p.ending = append(p.ending, a)
-}
-
-// ended forgets an evicted activation that is closed.
-func (p *plugin) ended(a *Activation) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.ending = slices.DeleteFunc(p.ending, func(other *Activation) bool { return other == a })
 }
 
 // withdraw takes the plugin out of the cache, and lets no call in any more. It
@@ -269,7 +270,7 @@ func (p *plugin) withdraw(h *Host) {
 
 // retire ends the plugin's activations for good and returns when the last call
 // is over and the last module closed.
-func (p *plugin) retire(ctx context.Context, h *Host) {
+func (p *plugin) retire(h *Host) {
 	p.withdraw(h)
 	p.mu.Lock()
 	l := p.loading
@@ -278,15 +279,12 @@ func (p *plugin) retire(ctx context.Context, h *Host) {
 		<-l.done
 	}
 	p.mu.Lock()
-	left := slices.Clone(p.ending)
-	if p.active != nil {
-		left = append(left, p.active)
-	}
-	p.active, p.ending = nil, nil
+	p.active = nil
+	live := slices.Collect(maps.Keys(p.live))
 	p.mu.Unlock()
 	var wg sync.WaitGroup
-	for _, a := range left {
-		wg.Go(func() { a.close(ctx) })
+	for _, a := range live {
+		wg.Go(a.close)
 	}
 	wg.Wait()
 }

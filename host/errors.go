@@ -61,6 +61,17 @@ func (c Code) String() string {
 // MarshalText implements encoding.TextMarshaler.
 func (c Code) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *Code) UnmarshalText(text []byte) error {
+	for i, name := range codeNames {
+		if name == string(text) {
+			*c = Code(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("unknown code %q: use one of %v", text, codeNames)
+}
+
 // ErrNotFound is the cause of every CodeNotFound that eKuiper words as plain
 // "not found".
 var ErrNotFound = errors.New("not found")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -124,6 +125,7 @@ func (m *fakeModule) Close(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("%d calls still run", m.inside.Load())
 		}
+		runtime.Gosched()
 	}
 	return nil
 }
@@ -165,11 +167,10 @@ func (e *fakeEngine) check(t *testing.T) {
 
 // blocking is a hook for calls that end when the test says so.
 type blocking struct {
-	function string          // only this one blocks
-	entered  chan fakeCall   // gets each that does
-	leave    chan struct{}   // close to let them go on
-	deaf     bool            // closing the module does not interrupt
-	seen     func(err error) // told why an interrupted call ended
+	function string        // only this one blocks
+	entered  chan fakeCall // gets each that does
+	leave    chan struct{} // close to let them go on
+	deaf     bool          // closing the module does not interrupt
 }
 
 func newBlocking(function string) *blocking {
@@ -202,13 +203,13 @@ type memStore struct {
 	delete func() error
 }
 
-func (s *memStore) Put(r host.Record) error {
+func (s *memStore) Put(records ...host.Record) error {
 	if s.put != nil {
-		if err := s.put(r); err != nil {
+		if err := s.put(records[0]); err != nil {
 			return err
 		}
 	}
-	return s.Store.Put(r)
+	return s.Store.Put(records...)
 }
 
 func (s *memStore) Delete(kind host.Kind, name string) error {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -183,18 +184,20 @@ func (r *rig) stop() {
 	if !r.open {
 		return
 	}
+	if err := r.shut(); err != nil {
+		r.t.Errorf("closing the host and the store: %v", err)
+	}
+}
+
+func (r *rig) shut() error {
 	r.open = false
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := r.Close(ctx); err != nil {
-		r.t.Errorf("closing the host: %v", err)
-	}
+	err := r.Close(ctx)
 	if r.cache != nil {
 		r.cache.Close()
 	}
-	if err := r.store.Close(); err != nil {
-		r.t.Errorf("closing the store: %v", err)
-	}
+	return errors.Join(err, r.store.Close())
 }
 
 func (r *rig) restart() {
@@ -259,8 +262,7 @@ func wantError(t testing.TB, err error, code host.Code, words ...string) {
 }
 
 // leftovers lists what lies in the data folder and no record of the host names.
-func (r *rig) leftovers() (strange []string) {
-	r.t.Helper()
+func (r *rig) leftovers() (strange []string, err error) {
 	known := map[string]bool{".": true, "berth.db": true, "plugins": true, "cache": true, "staging": true}
 	for _, kind := range host.Kinds() {
 		known["plugins/"+kind.String()], known["cache/"+kind.String()] = true, true
@@ -273,7 +275,7 @@ func (r *rig) leftovers() (strange []string) {
 		}
 		known["plugins/"+plugin+"/"+s.Digest+".json"] = true
 	}
-	err := filepath.WalkDir(r.dir, func(path string, entry fs.DirEntry, err error) error {
+	err = filepath.WalkDir(r.dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -288,17 +290,14 @@ func (r *rig) leftovers() (strange []string) {
 		strange = append(strange, name)
 		return nil
 	})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return strange
+	return strange, err
 }
 
 // clean fails the test if something is left over on disk.
 func (r *rig) clean() {
 	r.t.Helper()
-	if strange := r.leftovers(); len(strange) > 0 {
-		r.t.Errorf("left over in the data folder: %q", strange)
+	if strange, err := r.leftovers(); err != nil || len(strange) > 0 {
+		r.t.Errorf("left over in the data folder: %q, %v", strange, err)
 	}
 }
 

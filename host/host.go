@@ -65,6 +65,8 @@ type Host struct {
 
 	life     context.Context // ends with Close
 	end      context.CancelFunc
+	patience context.Context // ends with the context of Close
+	hurry    context.CancelFunc
 	tasks    sync.WaitGroup
 	closed   chan struct{}
 	closeErr error
@@ -95,26 +97,40 @@ func New(ctx context.Context, config Config) (*Host, error) {
 		closed:  make(chan struct{}),
 	}
 	h.life, h.end = context.WithCancel(context.Background())
+	h.patience, h.hurry = context.WithCancel(context.Background())
 	if err := h.recover(ctx); err != nil {
 		h.end()
+		h.hurry()
 		return nil, fmt.Errorf("host: open %s: %w", config.Dir, err)
 	}
 	h.preload()
 	return h, nil
 }
 
-func (c *Config) complete() (err error) {
-	if c.Store == nil || c.Cache == nil || len(c.Engines) == 0 {
-		return errors.New("a store, a cache and at least one engine are needed")
+// complete sets defaults and refuses what makes no sense, all together.
+func (c *Config) complete() error {
+	var faults []error
+	refuse := func(when bool, text string) {
+		if when {
+			faults = append(faults, errors.New(text))
+		}
 	}
-	if c.Dir, err = filepath.Abs(c.Dir); err != nil {
-		return err
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
+	refuse(c.Store == nil || c.Cache == nil || len(c.Engines) == 0, "a store, a cache and at least one engine are needed")
+	refuse(c.Drain < 0 || c.LoadTimeout < 0, "Drain and LoadTimeout cannot be negative")
+	refuse(c.FunctionFigures < 0, "FunctionFigures cannot be negative")
 	if c.Limits == (Limits{}) {
 		c.Limits = DefaultLimits()
+	}
+	l := c.Limits
+	refuse(l.Memory <= 0 || l.Input <= 0 || l.Output <= 0 || l.Instances <= 0, "Limits: memory, input, output and instances must be more than zero (start from DefaultLimits)")
+	refuse(l.Timeout < 0, "Limits: the timeout cannot be negative; 0 means none")
+	dir, err := filepath.Abs(c.Dir)
+	if err != nil {
+		faults = append(faults, err)
+	}
+	c.Dir = dir
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Drain == 0 {
 		c.Drain = defaultDrain
@@ -125,7 +141,7 @@ func (c *Config) complete() (err error) {
 	if c.FunctionFigures == 0 {
 		c.FunctionFigures = defaultFunctionFigures
 	}
-	return nil
+	return errors.Join(faults...)
 }
 
 // Ready tells whether every plugin that says "preload" is loaded, or failed to.
@@ -141,11 +157,12 @@ func (h *Host) preload() {
 		h.background(func() {
 			defer wg.Done()
 			a, stripe, err := p.enter(h.life, h)
-			if err != nil {
+			if err != nil && err != errRetired && h.life.Err() == nil {
 				h.log.Error("preloading a plugin failed", "plugin", p.record.id().String(), "error", err)
-				return
 			}
-			a.gate.leave(stripe)
+			if err == nil {
+				a.gate.leave(stripe)
+			}
 		})
 	}
 	h.background(func() {
@@ -186,14 +203,17 @@ func (h *Host) Close(ctx context.Context) error {
 	}
 	defer close(h.closed)
 	h.ready.Store(false)
+	stop := context.AfterFunc(ctx, h.hurry)
+	defer stop()
 	h.end()
 	h.ops.close()
 	var wg sync.WaitGroup
 	for _, p := range h.index.Load().plugins {
-		wg.Go(func() { p.retire(ctx, h) })
+		wg.Go(func() { p.retire(h) })
 	}
 	wg.Wait()
 	h.tasks.Wait()
+	h.hurry()
 	h.closeErr = ctx.Err()
 	return h.closeErr
 }

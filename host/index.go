@@ -23,7 +23,9 @@ func (x *index) with(p, old *plugin) *index {
 	if old != nil {
 		delete(next.plugins, old.record.id())
 		for _, name := range old.record.Functions {
-			delete(next.functions, name)
+			if next.functions[name] == old {
+				delete(next.functions, name)
+			}
 		}
 	}
 	if p != nil {

@@ -72,7 +72,7 @@ func (h *Host) Update(ctx context.Context, req Request) (Record, error) {
 	if err != nil {
 		return Record{}, at(err, op, req.Name, "")
 	}
-	h.finish(ctx, old, p)
+	h.finish(old, p)
 	h.log.Info("plugin updated", "plugin", id.String(), "version", p.record.Version, "was", old.record.Version, "engine", p.record.Engine, "functions", p.record.Functions)
 	return p.record.clone(), nil
 }
@@ -103,7 +103,7 @@ func (h *Host) Drop(ctx context.Context, kind Kind, name string) error {
 		return at(diskError(err), op, name, "")
 	}
 	h.swap(nil, old)
-	h.finish(ctx, old, nil)
+	h.finish(old, nil)
 	h.forgetSerial(id)
 	h.log.Info("plugin dropped", "plugin", id.String())
 	return nil
@@ -138,7 +138,7 @@ func (h *Host) Register(ctx context.Context, kind Kind, name string, functions [
 	if err != nil {
 		return at(err, op, name, "")
 	}
-	h.finish(ctx, old, p)
+	h.finish(old, p)
 	h.log.Info("functions registered", "plugin", id.String(), "functions", functions)
 	return nil
 }
@@ -189,7 +189,7 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 	defer func() {
 		if err != nil {
 			undo.run()
-			err = diskError(err)
+			err = h.stageError(err)
 		}
 	}()
 	ctx, cancel := h.bound(ctx)
@@ -217,9 +217,15 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 	if err := checkScripts(filepath.Join(work, "files"), req.ShellParas); err != nil {
 		return nil, install(err)
 	}
-	// A package that is installed already, the same to the byte, stays where
-	// it is: its files may be in use.
-	if old == nil || old.record.Digest != digest {
+	// A package that is installed already stays where it is: its files may be
+	// in use. If they were changed, it is put in their place.
+	same := old != nil && old.record.Digest == digest
+	if same && !sameFiles(filepath.Join(work, "files"), h.layout.files(id, digest)) {
+		if err := h.layout.place(filepath.Join(work, "files"), id, digest); err != nil {
+			return nil, install(err)
+		}
+	}
+	if !same {
 		undo.files = func() { _ = h.layout.remove(id, digest) }
 		if err := h.layout.place(filepath.Join(work, "files"), id, digest); err != nil {
 			return nil, install(err)
@@ -267,11 +273,17 @@ func (h *Host) commit(ctx context.Context, record Record, module Module, pkg *Pa
 	if err := checkSymbols(record.Functions); err != nil {
 		return nil, Fail(CodeInvalid, "its functions: %w", err)
 	}
+	if err := checkEncodings(record, pkg, module); err != nil {
+		return nil, err
+	}
 	record.Revision = h.nextRevision()
 	p := h.newPlugin(record)
-	if old == nil {
-		undo.add(func() { h.forgetSerial(record.id()) })
-	}
+	undo.add(func() {
+		h.forgetFigures(record.Functions)
+		if old == nil {
+			h.forgetSerial(record.id())
+		}
+	})
 	a, err := h.activation(p, module, pkg)
 	if err != nil {
 		return nil, err
@@ -293,13 +305,23 @@ func (h *Host) commit(ctx context.Context, record Record, module Module, pkg *Pa
 		}
 		return nil, err
 	}
-	p.active = a
+	p.activate(a)
 	h.swap(p, old)
 	if old != nil {
 		old.withdraw(h) // before the successor is in the cache
 	}
 	a.published()
 	return p, nil
+}
+
+// checkEncodings refuses an encoding declared for a function that is nowhere.
+func checkEncodings(record Record, pkg *Package, module Module) error {
+	for name := range pkg.Manifest.Encoding {
+		if !slices.Contains(record.Functions, name) && !slices.Contains(pkg.Manifest.Functions, name) && !slices.Contains(module.Functions(), name) {
+			return Fail(CodeInvalid, "manifest %s.json: \"encoding\" names %q, which is none of its functions: %v", pkg.Name, clip(name), record.Functions)
+		}
+	}
+	return nil
 }
 
 // mayBeStored tells whether a record could be in the store although putting it
@@ -323,7 +345,7 @@ func (h *Host) reload(ctx context.Context, old *plugin, functions []string) (p *
 	defer func() {
 		if err != nil {
 			undo.run()
-			err = diskError(err)
+			err = h.stageError(err)
 		}
 	}()
 	ctx, cancel := h.bound(ctx)
@@ -341,8 +363,8 @@ func (h *Host) reload(ctx context.Context, old *plugin, functions []string) (p *
 // finish ends a version that is no longer in the index: its calls, its module,
 // the figures of functions that are no more, and its files. What its successor
 // (nil if it was dropped) also has, stays.
-func (h *Host) finish(ctx context.Context, old, successor *plugin) {
-	old.retire(context.WithoutCancel(ctx), h)
+func (h *Host) finish(old, successor *plugin) {
+	old.retire(h)
 	h.forgetFigures(old.record.Functions)
 	if successor != nil && old.record.Digest == successor.record.Digest {
 		return
@@ -352,11 +374,20 @@ func (h *Host) finish(ctx context.Context, old, successor *plugin) {
 	}
 }
 
+// stageError gives an operation that failed because the host shuts down or the
+// disk is full that for its error.
+func (h *Host) stageError(err error) error {
+	if h.life.Err() != nil && CodeOf(err) == CodeCanceled {
+		return errClosing
+	}
+	return diskError(err)
+}
+
 // bound ends the context of an operation when the host shuts down.
 func (h *Host) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(h.life, func() { cancel(errClosing) })
-	return ctx, func() { stop(); cancel(nil) }
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(h.life, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 func (h *Host) fetch(ctx context.Context, uri, path string) (digest string, err error) {
@@ -365,13 +396,10 @@ func (h *Host) fetch(ctx context.Context, uri, path string) (digest string, err 
 		return "", err
 	}
 	fetched, err := archive.Fetch(ctx, uri, f, h.config.Archive)
-	if err = errors.Join(err, f.Close()); err != nil {
-		if CodeOf(diskError(err)) != CodeInternal {
-			return "", diskError(err)
-		}
-		return "", &Error{Code: CodeInvalid, Err: err}
+	if errors.Is(err, archive.ErrDownload) || errors.Is(err, archive.ErrTooLarge) {
+		err = &Error{Code: CodeInvalid, Err: err}
 	}
-	return fetched.Digest, nil
+	return fetched.Digest, errors.Join(err, f.Close())
 }
 
 // unpack unpacks work/package.zip into work/files.

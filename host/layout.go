@@ -1,10 +1,13 @@
 package host
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 )
@@ -62,6 +65,36 @@ func (l layout) place(from string, i id, digest string) error {
 		return err
 	}
 	return syncDirs(filepath.Dir(to), l.dir)
+}
+
+// sameFiles tells whether two folders hold the same files with the same bytes.
+func sameFiles(a, b string) bool {
+	inA, errA := sums(a)
+	inB, errB := sums(b)
+	return errA == nil && errB == nil && maps.Equal(inA, inB)
+}
+
+// sums hashes every file below a folder.
+func sums(dir string) (map[string][sha256.Size]byte, error) {
+	found := map[string][sha256.Size]byte{}
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		hash := sha256.New()
+		if _, err := io.Copy(hash, f); err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		found[name] = [sha256.Size]byte(hash.Sum(nil))
+		return err
+	})
+	return found, err
 }
 
 // remove deletes a version's files, its record and its caches, and the

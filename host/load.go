@@ -85,20 +85,28 @@ func (h *Host) open(ctx context.Context, record Record) (*Package, Module, error
 func (h *Host) load(ctx context.Context, p *plugin) (*Activation, error) {
 	pkg, module, err := h.open(ctx, p.record)
 	if err != nil {
-		return nil, at(err, "load", p.record.Name, "")
+		return nil, at(loadFault(err), "load", p.record.Name, "")
 	}
 	a, err := h.activation(p, module, pkg)
 	if err != nil {
 		h.closeModule(p.record.id(), module)
-		return nil, at(err, "load", p.record.Name, "")
+		return nil, at(loadFault(err), "load", p.record.Name, "")
 	}
 	return a, nil
+}
+
+// loadFault turns what would be the package's fault at install into the host's:
+// the package was good then, so the files were changed, or the configuration.
+func loadFault(err error) error {
+	if CodeOf(err) != CodeInvalid {
+		return err
+	}
+	return Fail(CodeInternal, "the installed plugin cannot be loaded any more: %w; its files or the host's limits were changed: update it, or drop and install it", cause(err))
 }
 
 // activation binds every function of a loaded module.
 func (h *Host) activation(p *plugin, module Module, pkg *Package) (*Activation, error) {
 	a := &Activation{host: h, plugin: p, module: module, bound: make(map[string]*Bound, len(p.record.Functions)), gate: newGate()}
-	a.drain, a.hurry = context.WithCancel(context.Background())
 	for _, name := range p.record.Functions {
 		function, err := module.Function(name)
 		if err != nil {

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 )
 
 // maxManifest bounds a manifest's size in bytes.
@@ -105,36 +105,54 @@ func ParseManifest(data []byte) (Manifest, error) {
 	if err := json.Unmarshal(data, &m); err != nil {
 		return m, Fail(CodeInvalid, "%w", err)
 	}
-	if err := checkOwnKeys(data); err != nil {
-		return m, Fail(CodeInvalid, "%w", err)
-	}
-	if err := m.validate(); err != nil {
+	if err := errors.Join(checkOwnKeys(data), m.validate()); err != nil {
 		return m, Fail(CodeInvalid, "%w", err)
 	}
 	return m, nil
 }
 
 // checkOwnKeys refuses unknown keys below the objects that are Berth's own: a
-// misspelt limit must not be a missing limit.
+// misspelt limit must not be a missing limit. It looks at each key of the
+// manifest the way encoding/json does, which also takes "Limits" for "limits",
+// and all of those that are there twice.
 func checkOwnKeys(data []byte) error {
-	own := map[string]any{"wasm": new(WasmSpec), "limits": new(LimitSpec), "capabilities": new(Capabilities)}
-	var top map[string]json.RawMessage
-	if err := json.Unmarshal(data, &top); err != nil {
-		return err
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
+		return err // null: an empty manifest
 	}
 	var faults []error
-	for _, key := range slices.Sorted(maps.Keys(own)) {
-		raw, ok := top[key]
-		if !ok {
-			continue
+	for dec.More() {
+		var value json.RawMessage
+		key, err := dec.Token()
+		if err == nil {
+			err = dec.Decode(&value)
 		}
-		dec := json.NewDecoder(bytes.NewReader(raw))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(own[key]); err != nil {
-			faults = append(faults, fmt.Errorf("%q: %w", key, err))
+		if err != nil {
+			return err
+		}
+		name, _ := key.(string)
+		if err := checkOwnKey(name, value); err != nil {
+			faults = append(faults, fmt.Errorf("%q: %w", name, err))
 		}
 	}
 	return errors.Join(faults...)
+}
+
+func checkOwnKey(key string, value json.RawMessage) error {
+	var own any
+	switch {
+	case strings.EqualFold(key, "wasm"):
+		own = new(WasmSpec)
+	case strings.EqualFold(key, "limits"):
+		own = new(LimitSpec)
+	case strings.EqualFold(key, "capabilities"):
+		own = new(Capabilities)
+	default:
+		return nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(value))
+	dec.DisallowUnknownFields()
+	return dec.Decode(own)
 }
 
 func (m *Manifest) validate() error {

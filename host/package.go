@@ -41,7 +41,7 @@ func (p *Package) Wasm() string { return p.Name + ".wasm" }
 func (p *Package) Native() []string {
 	var builds []string
 	for _, file := range p.Files {
-		if strings.Count(file, "/") > 1 {
+		if folder, _, ok := strings.Cut(file, "/"); ok && !isTarget(folder) {
 			continue
 		}
 		if _, ok := p.nativeVersion(file); ok {
@@ -49,6 +49,12 @@ func (p *Package) Native() []string {
 		}
 	}
 	return builds
+}
+
+// isTarget tells whether a folder is named like <os>-<arch>.
+func isTarget(folder string) bool {
+	system, arch, ok := strings.Cut(folder, "-")
+	return ok && isName(system) && isName(arch)
 }
 
 // nativeVersion tells whether file is a native build of this plugin, by

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -38,7 +39,10 @@ func (h *Host) recover(ctx context.Context) error {
 	}
 	h.index.Store(index)
 	if err := h.sweep(ctx, index); err != nil {
-		return fmt.Errorf("remove what is left over: %w", err)
+		if ctx.Err() != nil {
+			return err
+		}
+		h.log.Error("tidying the data folder up failed in part; the next start tries again", "error", err)
 	}
 	h.log.Info("data folder opened", "dir", h.layout.dir, "plugins", len(index.plugins), "functions", len(index.functions))
 	return nil
@@ -84,7 +88,7 @@ func (h *Host) rebuild(ctx context.Context) ([]Record, error) {
 }
 
 // sweep removes what no record names, and writes records anew that are missing
-// beside their packages.
+// beside their packages or are not those of the store.
 func (h *Host) sweep(ctx context.Context, index *index) error {
 	staged, err := entries(h.layout.staging())
 	if err != nil {
@@ -94,7 +98,7 @@ func (h *Host) sweep(ctx context.Context, index *index) error {
 	for _, entry := range staged {
 		faults = append(faults, os.RemoveAll(filepath.Join(h.layout.staging(), entry.Name())))
 	}
-	recorded := map[id]bool{}
+	recorded := map[id]bool{} // the record beside the package is as it should be
 	for _, top := range []string{h.layout.plugins(), h.layout.caches()} {
 		err := h.eachVersion(top, func(i id, entry string) error {
 			if err := ctx.Err(); err != nil {
@@ -102,32 +106,31 @@ func (h *Host) sweep(ctx context.Context, index *index) error {
 			}
 			digest, isRecord := strings.CutSuffix(entry, ".json")
 			if p := index.plugins[i]; p != nil && p.record.Digest == digest {
-				recorded[i] = recorded[i] || isRecord
+				if isRecord {
+					beside, err := readRecord(filepath.Join(top, i.kind.String(), i.name, entry))
+					recorded[i] = err == nil && reflect.DeepEqual(beside, p.record)
+				}
 				return nil
 			}
 			h.log.Info("removing what is left of an unfinished operation", "plugin", i.String(), "entry", entry)
-			dir := filepath.Join(top, i.kind.String(), i.name)
-			faults = append(faults, os.RemoveAll(filepath.Join(dir, entry)))
-			_ = os.Remove(dir) // succeeds when that was the last
+			faults = append(faults, os.RemoveAll(filepath.Join(top, i.kind.String(), i.name, entry)))
 			return nil
 		})
 		faults = append(faults, err)
 	}
 	for i, p := range index.plugins {
-		if recorded[i] {
-			continue
-		}
 		if _, err := os.Stat(h.layout.files(i, p.record.Digest)); err != nil {
 			h.log.Error("a plugin's files are gone: its calls fail until it is updated or installed anew", "plugin", i.String(), "error", err)
-			continue
+		} else if !recorded[i] {
+			faults = append(faults, h.layout.writeRecord(p.record))
 		}
-		faults = append(faults, h.layout.writeRecord(p.record))
 	}
 	return errors.Join(faults...)
 }
 
-// eachVersion calls f for every entry in the folder of every plugin below top.
-// What is not a plugin's folder is left alone.
+// eachVersion calls f for every entry in the folder of every plugin below top,
+// and removes folders that are empty then. What is not a plugin's folder is
+// left alone.
 func (h *Host) eachVersion(top string, f func(i id, entry string) error) error {
 	for _, kind := range Kinds() {
 		plugins, err := entries(filepath.Join(top, kind.String()))
@@ -138,7 +141,8 @@ func (h *Host) eachVersion(top string, f func(i id, entry string) error) error {
 			if !plugin.IsDir() || !isName(plugin.Name()) {
 				continue
 			}
-			versions, err := entries(filepath.Join(top, kind.String(), plugin.Name()))
+			dir := filepath.Join(top, kind.String(), plugin.Name())
+			versions, err := entries(dir)
 			if err != nil {
 				return err
 			}
@@ -147,6 +151,7 @@ func (h *Host) eachVersion(top string, f func(i id, entry string) error) error {
 					return err
 				}
 			}
+			_ = os.Remove(dir) // succeeds when nothing is in it
 		}
 	}
 	return nil

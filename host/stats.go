@@ -42,11 +42,12 @@ type stats struct {
 	errors   [numCodes]atomic.Uint64
 }
 
+// statsStripe is two cache lines.
 type statsStripe struct {
 	calls   atomic.Uint64
+	timed   atomic.Uint64 // calls when the last one was timed
 	nanos   atomic.Uint64
 	buckets [numBuckets]atomic.Uint64
-	_       [8]byte // whole cache lines: 16 words
 }
 
 func newStats(function string) *stats {
@@ -57,17 +58,18 @@ func newStats(function string) *stats {
 // processors have more stripes than these stats may have.
 func (s *stats) stripe(i uint32) *statsStripe { return &s.stripes[i&uint32(len(s.stripes)-1)] }
 
-// begin counts a call and tells for how many calls its duration stands; 0
-// means that it need not be timed.
+// begin counts a call and tells for how many calls its duration stands: itself
+// and those before it that were not timed. 0 means that it need not be timed.
 func (s *stats) begin(stripe uint32) (weight uint64) {
-	n := s.stripe(stripe).calls.Add(1)
-	switch {
-	case n <= exactCalls || s.slow.Load():
-		return 1
-	case n%timedOneIn == 0:
-		return timedOneIn
+	st := s.stripe(stripe)
+	n := st.calls.Add(1)
+	if n > exactCalls && n%timedOneIn != 0 && !s.slow.Load() {
+		return 0
 	}
-	return 0
+	if last := st.timed.Swap(n); last < n {
+		return n - last
+	}
+	return 1 // overtaken by another call of this stripe
 }
 
 func (s *stats) observe(stripe uint32, weight uint64, d time.Duration) {

@@ -1,4 +1,0 @@
-package host_test
-
-func runKillChild([]string) int     { return 2 }
-func runDiskFullChild([]string) int { return 2 }
