@@ -246,7 +246,7 @@ func TestStormFake(t *testing.T) {
 
 // TestStormSandbox is the same with guests.
 func TestStormSandbox(t *testing.T) {
-	r := newRig(t, func(r *rig) { r.config.Engines = []host.Engine{sandbox.New()}; tightCache(t, 850)(r) }) // a guest without memory counts 170 bytes
+	r := newRig(t, func(r *rig) { r.config.Engines = []host.Engine{sandbox.New()}; tightCache(t, 300<<10)(r) }) // five guests: each counts 56 KiB and its code
 	s := &storm{rig: r, version: func(answer string) string { return answer }}
 	s.build = func(p *stormPlugin, version int) string {
 		return constant(int32(version), p.function(), "g"+p.name)

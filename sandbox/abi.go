@@ -61,6 +61,9 @@ func detect(p *host.Package, m wazero.CompiledModule) (abi, error) {
 		}
 		return berthABI{}, nil
 	case abiNumeric:
+		if len(callable(numericABI{}, exports)) == 0 {
+			return nil, host.Fail(host.CodeInvalid, "%s does not have the numeric ABI: it exports no function over i32, i64, f32 and f64 only", p.Wasm())
+		}
 		return numericABI{}, nil
 	}
 	if berthFault(m) == "" {

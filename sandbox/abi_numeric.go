@@ -43,7 +43,15 @@ func (numericABI) call(ctx context.Context, s *slot, fn api.Function, _ host.Lim
 	return appendNumbers(dst, stack, results), nil
 }
 
+// maxSpare is how many arguments too many are still decoded, for a better
+// message.
+const maxSpare = 1000
+
 func decodeNumbers(stack []uint64, params []api.ValueType, in []byte) error {
+	// An array of a million numbers takes thirty times its size to decode.
+	if commas := bytes.Count(in, []byte{','}); commas > len(params)+maxSpare {
+		return host.Fail(host.CodeInvalid, "far too many arguments given (%d commas), %d expected: %s", commas, len(params), typeNames(params))
+	}
 	var args []json.RawMessage
 	if len(bytes.TrimSpace(in)) > 0 || len(params) > 0 {
 		if err := json.Unmarshal(in, &args); err != nil {

@@ -77,7 +77,7 @@ func compile(ctx context.Context, p *host.Package, wasm []byte) (*compiled, erro
 			return c, nil
 		}
 		err = closing(err, cache.Close)
-		if fresh || cacheSize(p.Cache) == 0 {
+		if _, entries := cacheSize(p.Cache); fresh || entries == 0 {
 			return nil, err
 		}
 		// Either the build is bad or the cache is: the second try tells.
@@ -106,7 +106,7 @@ func compileWith(ctx context.Context, p *host.Package, wasm []byte, cache wazero
 	}
 	c.code = 4 * int64(len(wasm))
 	if !interpreted {
-		c.code = cacheSize(p.Cache)
+		c.code, _ = cacheSize(p.Cache)
 	}
 	if importsWASI(c.module) {
 		if _, err := wasi_snapshot_preview1.Instantiate(ctx, c.runtime); err != nil {
@@ -119,6 +119,10 @@ func compileWith(ctx context.Context, p *host.Package, wasm []byte, cache wazero
 const wasmPage = 64 << 10
 
 func invalidBuild(p *host.Package, err error) error {
+	var file *fs.PathError
+	if errors.As(err, &file) {
+		return fmt.Errorf("compilation cache: %w", err) // not the build's fault
+	}
 	text := strings.TrimPrefix(err.Error(), "invalid ")
 	if strings.Contains(text, "over limit of") && strings.Contains(text, "pages") {
 		return host.Fail(host.CodeInvalid, "%s needs more memory than the plugin's limit of %s: %w; raise \"limits.memory\" or build it for less", p.Wasm(), p.Limits.Memory, err)
@@ -135,18 +139,20 @@ func importsWASI(m wazero.CompiledModule) bool {
 	return false
 }
 
-// cacheSize is the size of the files below a cache folder.
-func cacheSize(dir string) (size int64) {
+// cacheSize is the size of the files below a cache folder, and their number: an
+// entry may be empty.
+func cacheSize(dir string) (size int64, entries int) {
 	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return nil // what cannot be read counts nothing
 		}
 		if info, err := entry.Info(); err == nil {
 			size += info.Size()
+			entries++
 		}
 		return nil
 	})
-	return size
+	return size, entries
 }
 
 func (c *compiled) form(abi string) string {

@@ -29,8 +29,10 @@
 //
 // # Deadlines
 //
-// A limits.timeout is enforced by wazero's close-on-context-done: it is checked
-// in loops, not in recursion, which the depth of the stack bounds. With a
-// timeout of 0 nothing is checked, and a call is about twenty times cheaper to
-// begin; that is for trusted guests only.
+// A limits.timeout is enforced by wazero's close-on-context-done, which checks in
+// loops only. Plain recursion ends by the depth of the stack; a guest that calls
+// itself again and again without a loop and without depth (Fibonacci, the slow
+// way) is not interrupted, and holds up the garbage collector meanwhile. With a
+// timeout of 0 nothing is checked, and a call is ten times cheaper; that is for
+// trusted guests only.
 package sandbox

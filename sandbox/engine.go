@@ -50,14 +50,27 @@ func others(p *host.Package) string {
 	return ""
 }
 
+// maxBuild bounds the size of a build in bytes: compiling takes ten times that.
+const maxBuild = 128 << 20
+
 // Load compiles the package's build, or takes it from the compilation cache,
 // makes one instance, and checks that its ABI is one that it runs.
 func (*Engine) Load(ctx context.Context, p *host.Package) (host.Module, error) {
+	info, err := os.Stat(p.Path(p.Wasm()))
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxBuild {
+		return nil, host.Fail(host.CodeInvalid, "%s has %s: at most %s are compiled", p.Wasm(), host.Bytes(info.Size()), host.Bytes(maxBuild))
+	}
 	wasm, err := os.ReadFile(p.Path(p.Wasm()))
 	if err != nil {
 		return nil, err
 	}
 	if err := checkHeader(wasm); err != nil {
+		return nil, host.Fail(host.CodeInvalid, "%s %w", p.Wasm(), err)
+	}
+	if err := checkBounds(wasm); err != nil {
 		return nil, host.Fail(host.CodeInvalid, "%s %w", p.Wasm(), err)
 	}
 	c, err := compile(ctx, p, wasm)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,10 @@ const (
 	initTime = 10 * time.Second
 	// idleTime is how often instances that were not needed are closed.
 	idleTime = 30 * time.Second
+	// moduleOverhead and instanceOverhead are what the host holds for a module
+	// and an instance beside code and memory, in bytes (BenchmarkFootprint).
+	moduleOverhead   = 32 << 10
+	instanceOverhead = 24 << 10
 	// stackWords is the stack of a slot: enough for both ABIs as a rule.
 	stackWords = 8
 )
@@ -34,6 +39,10 @@ type module struct {
 	exports  []string // callable, sorted
 	index    map[string]int
 	pool     *pool
+	initTime time.Duration // for making an instance
+
+	life context.Context // of making instances; ends with Close
+	end  context.CancelFunc
 }
 
 var _ host.Module = (*module)(nil)
@@ -43,7 +52,8 @@ func newModule(ctx context.Context, p *host.Package, c *compiled) (*module, erro
 	if err != nil {
 		return nil, err
 	}
-	m := &module{compiled: c, abi: abi, pkg: p, index: map[string]int{}}
+	m := &module{compiled: c, abi: abi, pkg: p, index: map[string]int{}, initTime: initTime}
+	m.life, m.end = context.WithCancel(context.Background())
 	m.exports = callable(abi, c.module.ExportedFunctions())
 	for i, name := range m.exports {
 		m.index[name] = i
@@ -55,6 +65,7 @@ func newModule(ctx context.Context, p *host.Package, c *compiled) (*module, erro
 	m.pool = newPool(p.Limits.Instances, wait, idleTime, m.instantiate)
 	first, err := m.pool.get(ctx)
 	if err != nil {
+		m.end()
 		return nil, err
 	}
 	m.pool.put(first)
@@ -64,43 +75,62 @@ func newModule(ctx context.Context, p *host.Package, c *compiled) (*module, erro
 // instantiate makes a slot: an instance, initialised.
 func (m *module) instantiate(ctx context.Context) (*slot, error) {
 	s := &slot{functions: make([]api.Function, len(m.exports)), stack: make([]uint64, stackWords), output: &output{}}
-	run := ctx
-	if m.compiled.deadlines {
-		init := newDeadline(initTime)
-		stop := init.begin(ctx)
-		defer init.end(stop)
-		run, s.deadline = init, init // failure asks it for the cause
+	if !m.compiled.deadlines {
+		if err := m.initialise(ctx, s); err != nil {
+			return nil, err
+		}
+		return s, nil
 	}
-	config := wazero.NewModuleConfig().WithName("").WithStartFunctions().WithStdout(s.output).WithStderr(s.output)
-	instance, err := m.compiled.runtime.InstantiateModule(run, m.compiled.module, config)
+	init := newDeadline(m.initTime)
+	s.deadline = init // failure asks it for the cause
+	stop := init.begin(ctx)
+	closing := context.AfterFunc(m.life, func() { init.fire(errClosed) })
+	err := m.initialise(init, s)
+	intact := init.end(stop)
+	intact = closing() && intact
 	if err != nil {
-		return nil, m.initFailure(s, err)
+		return nil, err
+	} else if !intact { // wazero may be about to close the instance
+		s.close()
+		<-init.Done()
+		return nil, m.initFailure(init.cause())
 	}
-	s.instance, s.memory, s.alloc = instance, instance.Memory(), nil
+	s.deadline = newDeadline(m.pkg.Limits.Timeout)
+	return s, nil
+}
+
+// initialise makes the slot's instance. On an error nothing is left of it.
+func (m *module) initialise(ctx context.Context, s *slot) error {
+	config := wazero.NewModuleConfig().WithName("").WithStartFunctions().WithStdout(s.output).WithStderr(s.output)
+	instance, err := m.compiled.runtime.InstantiateModule(ctx, m.compiled.module, config)
+	if err != nil {
+		return m.linkFailure(s, err)
+	}
+	s.instance, s.memory = instance, memoryOf(instance)
 	if initialize := instance.ExportedFunction("_initialize"); initialize != nil {
-		if _, err := initialize.Call(run); err != nil {
+		if _, err := initialize.Call(ctx); err != nil {
 			s.close()
-			return nil, m.initFailure(s, err)
+			return m.initFailure(s.failure(err))
 		}
 	}
 	if m.abi.name() == abiBerth {
 		s.memory, s.alloc = instance.ExportedMemory("memory"), instance.ExportedFunction("alloc")
 	}
-	s.deadline = nil
-	if m.compiled.deadlines {
-		s.deadline = newDeadline(m.pkg.Limits.Timeout)
-	}
 	s.measure()
-	return s, nil
+	return nil
 }
 
-// initFailure says why an instance could not be made. What wazero cannot link
-// is the build's fault.
-func (m *module) initFailure(s *slot, err error) error {
-	if strings.Contains(err.Error(), "not exported in module") || strings.Contains(err.Error(), "not instantiated") {
+// linkFailure says why wazero made no instance. What it cannot link is the
+// build's fault.
+func (m *module) linkFailure(s *slot, err error) error {
+	if slices.ContainsFunc([]string{"not exported in module", "not instantiated", "signature mismatch"}, func(text string) bool { return strings.Contains(err.Error(), text) }) {
 		return host.Fail(host.CodeInvalid, "%s imports what this host does not give: %w", m.pkg.Wasm(), err)
 	}
-	failure := s.failure(err)
+	return m.initFailure(s.failure(err))
+}
+
+// initFailure says that an instance could not be initialised.
+func (m *module) initFailure(failure error) error {
 	code := host.CodeOf(failure)
 	if code == host.CodeTrap {
 		code = host.CodeInvalid
@@ -135,13 +165,16 @@ func list(names []string) string {
 // Status implements host.Module.
 func (m *module) Status() host.ModuleStatus {
 	live, busy, bytes := m.pool.usage()
-	return host.ModuleStatus{Form: m.compiled.form(m.abi.name()), Instances: live, Busy: busy, Memory: bytes + m.compiled.code}
+	bytes += m.compiled.code + moduleOverhead + int64(live)*instanceOverhead
+	return host.ModuleStatus{Form: m.compiled.form(m.abi.name()), Instances: live, Busy: busy, Memory: bytes}
 }
 
 // Close implements host.Module. When a guest that cannot be interrupted still
-// runs at the end of ctx, what it needs stays until the process ends.
+// runs at the end of ctx, what it needs is freed when it returns.
 func (m *module) Close(ctx context.Context) error {
+	m.end()
 	if err := m.pool.close(ctx); err != nil {
+		m.pool.whenEmpty(func() { _ = m.compiled.close(context.Background()) })
 		return errors.Join(err, ctx.Err())
 	}
 	return m.compiled.close(context.WithoutCancel(ctx))

@@ -26,6 +26,7 @@ type pool struct {
 	trimmer *time.Timer // nil while there is nothing to trim
 	closed  bool
 	empty   chan struct{} // closed when closed and no slot is live
+	last    func()        // run when the last slot is gone
 }
 
 var errClosed = host.Fail(host.CodeUnavailable, "the plugin is being unloaded")
@@ -37,6 +38,9 @@ func newPool(limit int, wait, idle time.Duration, make_ func(context.Context) (*
 // get takes a free slot, makes one, or waits for one. The caller gives it back
 // with put or drop.
 func (p *pool) get(ctx context.Context) (*slot, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, callerError(err)
+	}
 	p.mu.Lock()
 	switch n := len(p.free); {
 	case p.closed:
@@ -149,6 +153,9 @@ func (p *pool) gone(s *slot) {
 	if p.closed {
 		if p.live == 0 {
 			close(p.empty)
+			if p.last != nil {
+				p.last() // nobody waits for mu any more but to find the pool closed
+			}
 		}
 		return
 	}
@@ -229,6 +236,17 @@ func (p *pool) close(ctx context.Context) error {
 	case <-ctx.Done():
 		return errors.New("a guest is still running and cannot be interrupted")
 	}
+}
+
+// whenEmpty runs f when the last slot of a closed pool is gone.
+func (p *pool) whenEmpty(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.live == 0 {
+		f()
+		return
+	}
+	p.last = f
 }
 
 // usage counts the slots and the bytes of their memories.

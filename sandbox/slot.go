@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"sync/atomic"
 
@@ -57,6 +58,16 @@ func (s *slot) measure() {
 	}
 }
 
+// memoryOf returns the instance's memory, nil if it has none: wazero then gives
+// an interface that holds a nil pointer, which must not be called.
+func memoryOf(instance api.Module) api.Memory {
+	memory := instance.Memory()
+	if v := reflect.ValueOf(memory); !v.IsValid() || v.IsNil() {
+		return nil
+	}
+	return memory
+}
+
 func (s *slot) close() { _ = s.instance.Close(context.Background()) }
 
 // failure translates what wazero says of a guest that did not return.
@@ -69,8 +80,7 @@ func (s *slot) failure(err error) error {
 				if why := s.deadline.cause(); why != nil {
 					return why
 				}
-			}
-			return host.Fail(host.CodeCanceled, "the call was interrupted")
+			} // else the guest itself exited with that code
 		}
 		return host.Fail(host.CodeTrap, "the guest exited with code %d instead of returning%s", exit.ExitCode(), s.output.said())
 	}

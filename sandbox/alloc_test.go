@@ -1,0 +1,42 @@
+//go:build !race
+
+// The race detector allocates on its own behalf, so allocations are counted
+// without it only.
+
+package sandbox_test
+
+import (
+	"testing"
+
+	"berth/host"
+)
+
+// TestAllocations is the budget of a warm call: nothing over the berth ABI
+// without a deadline. With one, wazero starts a goroutine for each of the two
+// calls into the guest.
+func TestAllocations(t *testing.T) {
+	for _, c := range []struct {
+		guest, function, in string
+		deadline            bool
+		budget              float64
+	}{
+		{"echo", "echo", "sixteen bytes in", false, 0},
+		{"echo", "echo", "sixteen bytes in", true, 12},
+		{"echo", "fail", "sixteen bytes in", false, 8},
+		{"add", "answer", "", false, 2},
+		{"add", "add", "[1,2]", false, 12},
+	} {
+		m := loadGuest(t, c.guest, func(p *host.Package) {
+			if !c.deadline {
+				p.Limits.Timeout = 0
+			}
+		})
+		f, in, out := bind(t, m, c.function), []byte(c.in), make([]byte, 0, 64)
+		ctx := t.Context()
+		got := testing.AllocsPerRun(200, func() { _, _ = f.Call(ctx, out[:0], in) })
+		if got > c.budget {
+			t.Errorf("%s of %s, deadline %t: %v allocations, want at most %v", c.function, c.guest, c.deadline, got, c.budget)
+		}
+		t.Logf("%s of %s, deadline %t: %v allocations", c.function, c.guest, c.deadline, got)
+	}
+}

@@ -1,0 +1,80 @@
+package sandbox
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"berth/host"
+)
+
+// bareModule compiles a guest over the berth ABI, without making an instance.
+func bareModule(tb testing.TB, guest, compiler string) *module {
+	tb.Helper()
+	wasm, err := os.ReadFile(filepath.Join("testdata", "guests", guest+".wasm"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	p := &host.Package{Name: guest, Cache: filepath.Join(tb.TempDir(), "cache"), Limits: host.DefaultLimits()}
+	p.Manifest.Wasm.Compiler = compiler
+	c, err := compile(tb.Context(), p, wasm)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = c.close(context.Background()) })
+	life, end := context.WithCancel(context.Background())
+	tb.Cleanup(end)
+	return &module{compiled: c, abi: berthABI{}, pkg: p, initTime: initTime, life: life, end: end}
+}
+
+// TestInitTime: a guest whose initialisation never ends is stopped.
+func TestInitTime(t *testing.T) {
+	for _, guest := range []string{"init_loop", "start_loop"} {
+		for _, compiler := range []string{"compiler", "interpreter"} {
+			t.Run(guest+"/"+compiler, func(t *testing.T) {
+				m := bareModule(t, guest, compiler)
+				m.initTime = 50 * time.Millisecond
+				_, err := m.instantiate(t.Context())
+				wantCodeOf(t, err, host.CodeTimeout)
+				m.initTime = time.Hour // the caller gives up first
+				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+				defer cancel()
+				_, err = m.instantiate(ctx)
+				wantCodeOf(t, err, host.CodeTimeout)
+				m.end() // the module is closed
+				_, err = m.instantiate(t.Context())
+				wantCodeOf(t, err, host.CodeUnavailable)
+			})
+		}
+	}
+}
+
+// TestInstantiateMeetsGivingUp: the caller gives up while an instance is made,
+// most of all when that is just done. An instance that comes of it works.
+func TestInstantiateMeetsGivingUp(t *testing.T) {
+	m := bareModule(t, "counter", "compiler")
+	made, failed := 0, 0
+	for range 4000 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(20_000+rand.IntN(60_000)))
+		s, err := m.instantiate(ctx)
+		cancel()
+		if err != nil {
+			failed++
+			if code := host.CodeOf(err); code != host.CodeTimeout && code != host.CodeCanceled {
+				t.Fatalf("code %s of %v", code, err)
+			}
+			continue
+		}
+		made++
+		for range 20 {
+			if _, err := s.alloc.Call(context.Background(), 8); err != nil {
+				t.Fatalf("the instance was closed under its owner, after %d made and %d failed: %v", made, failed, err)
+			}
+		}
+		s.close()
+	}
+	t.Logf("%d made, %d failed", made, failed)
+}

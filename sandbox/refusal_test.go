@@ -1,0 +1,182 @@
+package sandbox_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"berth/host"
+	"berth/host/enginetest"
+	"berth/sandbox"
+)
+
+// TestLoadRefuses: what cannot run is refused when it is loaded, with a reason.
+func TestLoadRefuses(t *testing.T) {
+	for _, c := range []struct {
+		guest string
+		says  []string
+	}{
+		{"imports", []string{"imports.wasm", "env.abort", "env.missing_one", "other.act", "wasi_snapshot_preview1"}},
+		{"start_trap", []string{"start_trap.wasm", "could not be initialised", "unreachable"}},
+		{"init_trap", []string{"init_trap.wasm", "could not be initialised", "unreachable"}},
+		{"command", []string{"command.wasm", "_start", "reactor"}},
+		{"extism", []string{"extism.wasm", "Extism"}},
+		{"wapc", []string{"wapc.wasm", "waPC"}},
+		{"noexports", []string{"noexports.wasm", "exports no function that can be called"}},
+		{"bigmem", []string{"bigmem.wasm", "64MiB", "limits.memory"}},
+		{"component", []string{"component.wasm", "component", "wasm32-wasip1"}},
+		{"invalid", []string{"invalid.wasm", "does not validate", "alloc"}},
+		{"truncated", []string{"truncated.wasm", "does not validate"}},
+	} {
+		t.Run(c.guest, func(t *testing.T) {
+			refused(t, guestPackage(t, c.guest), c.says...)
+			p := guestPackage(t, c.guest)
+			interpreted(p)
+			refused(t, p, c.says...)
+		})
+	}
+}
+
+func TestLoadRefusesWhatIsNoModule(t *testing.T) {
+	for name, c := range map[string]struct{ build, says string }{
+		"empty":          {"", "not WebAssembly"},
+		"text":           {"#!/bin/sh\necho hello\n", "not WebAssembly"},
+		"ELF":            {"\x7fELF\x02\x01\x01", "not WebAssembly"},
+		"magic only":     {"\x00asm", "version"},
+		"half a version": {"\x00asm\x01\x00", "version"},
+		"later version":  {"\x00asm\x02\x00\x00\x00", "version"},
+		"no sections":    {"\x00asm\x01\x00\x00\x00", "exports no function"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			refused(t, wasmPackage(t, "x", []byte(c.build)), "x.wasm", c.says)
+		})
+	}
+}
+
+// TestLoadRefusesManyLocals: a few bytes must not make the compiler take
+// gigabytes.
+func TestLoadRefusesManyLocals(t *testing.T) {
+	build := func(groups ...string) []byte { // one function "f", (i32) -> (i32)
+		body := string([]byte{byte(len(groups))}) + strings.Join(groups, "") + "\x20\x00\x0b"
+		code := "\x01" + string([]byte{byte(len(body))}) + body
+		return []byte("\x00asm\x01\x00\x00\x00\x01\x06\x01\x60\x01\x7f\x01\x7f\x03\x02\x01\x00\x07\x05\x01\x01f\x00\x00\x0a" + string([]byte{byte(len(code))}) + code)
+	}
+	const million, thousand = "\xc0\x84\x3d\x7f", "\xe8\x07\x7e"
+	for name, groups := range map[string][]string{
+		"at once":     {"\xff\xff\xff\xff\x0f\x7f"},
+		"a million":   {million},
+		"in groups":   {"\xe0\xd4\x03\x7f", thousand, "\x01\x7d"},
+		"over uint32": {"\xff\xff\xff\xff\x0f\x7f", "\xff\xff\xff\xff\x0f\x7f"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			refused(t, wasmPackage(t, "x", build(groups...)), "x.wasm", "50000 local variables")
+		})
+	}
+	m := load(t, wasmPackage(t, "x", build(thousand, "\x01\x7d")))
+	if out, err := call(t, m, "f", []byte("[7]")); err != nil || string(out) != "7" {
+		t.Errorf("a thousand and one: %q, %v", out, err)
+	}
+}
+
+// refused checks that Load refuses a package and leaves nothing behind.
+func refused(t *testing.T, p *host.Package, says ...string) {
+	t.Helper()
+	enginetest.NoGoroutines(t)
+	begun := time.Now()
+	m, err := sandbox.New().Load(t.Context(), p)
+	if m != nil {
+		t.Errorf("a module beside the error: %v", m)
+	}
+	wantFailure(t, err, host.CodeInvalid, says...)
+	if took := time.Since(begun); took > generous/3 {
+		t.Errorf("it took %s", took)
+	}
+}
+
+func TestLoadWithoutBuild(t *testing.T) {
+	p := guestPackage(t, "echo")
+	if err := os.Remove(p.Path("echo.wasm")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := sandbox.New().Load(t.Context(), p)
+	wantFailure(t, err, host.CodeInternal, "echo.wasm")
+}
+
+// TestForcedABI: the manifest says which ABI, and the build does not have it.
+func TestForcedABI(t *testing.T) {
+	for _, c := range []struct {
+		guest, abi string
+		says       []string
+	}{
+		{"add", "berth", []string{"does not have the berth ABI", "alloc"}},
+		{"nomem", "berth", []string{"does not have the berth ABI", "memory"}},
+		{"noexports", "numeric", []string{"does not have the numeric ABI"}},
+	} {
+		p := guestPackage(t, c.guest)
+		p.Manifest.Wasm.ABI = c.abi
+		refused(t, p, c.says...)
+	}
+	m := loadGuest(t, "wrongsig", func(p *host.Package) { p.Manifest.Wasm.ABI = "numeric" })
+	if out, err := call(t, m, "f", []byte("[7]")); err != nil || string(out) != "7" {
+		t.Errorf("f by the numeric ABI: %q, %v", out, err)
+	}
+}
+
+func TestFunctionOfWrongType(t *testing.T) {
+	m := loadGuest(t, "wrongsig", nil)
+	_, err := m.Function("f")
+	wantFailure(t, err, host.CodeInvalid, "wrongsig.wasm", "(i64) -> (i32)", "(i32, i32) -> (i64)")
+	if out, err := call(t, m, "g", []byte("in")); err != nil || string(out) != "in" {
+		t.Errorf("g: %q, %v", out, err)
+	}
+	_, err = m.Function("alloc")
+	wantFailure(t, err, host.CodeInvalid, "(i32) -> (i32)")
+	_, err = m.Function("h")
+	wantFailure(t, err, host.CodeInvalid, "does not export it", "g")
+}
+
+func TestAccept(t *testing.T) {
+	fuel := int64(1)
+	for name, c := range map[string]struct {
+		change func(*host.Package)
+		says   []string
+	}{
+		"good":               {func(*host.Package) {}, nil},
+		"isolation keep":     {func(p *host.Package) { p.Manifest.Wasm.Isolation = "keep" }, nil},
+		"abi berth":          {func(p *host.Package) { p.Manifest.Wasm.ABI = "berth" }, nil},
+		"isolation fresh":    {func(p *host.Package) { p.Manifest.Wasm.Isolation = "fresh" }, []string{"wasm.isolation", "fresh", "keep"}},
+		"isolation instance": {func(p *host.Package) { p.Manifest.Wasm.Isolation = "instance" }, []string{"wasm.isolation", "instance"}},
+		"fuel":               {func(p *host.Package) { p.Manifest.Limits.Fuel = &fuel }, []string{"limits.fuel", "limits.timeout"}},
+		"abi extism":         {func(p *host.Package) { p.Manifest.Wasm.ABI = "extism" }, []string{"wasm.abi", "extism", "berth", "numeric"}},
+		"hosts":              {func(p *host.Package) { p.Manifest.Capabilities.Hosts = []string{"a"} }, []string{"capabilities", "hosts"}},
+		"several": {func(p *host.Package) {
+			p.Manifest.Capabilities = host.Capabilities{Paths: map[string]string{"a": "b"}, Env: map[string]string{"a": "b"}, Config: map[string]string{"a": "b"}}
+		}, []string{"config, env, paths"}},
+		"kind sources":   {func(p *host.Package) { p.Kind = host.Sources }, []string{"functions", "sources"}},
+		"kind sinks":     {func(p *host.Package) { p.Kind = host.Sinks }, []string{"functions", "sinks"}},
+		"kind portables": {func(p *host.Package) { p.Kind = host.Portables }, []string{"functions", "portables"}},
+		"no build":       {func(p *host.Package) { p.Files = []string{"Echo.so"} }, []string{"echo.wasm", "Echo.so"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := guestPackage(t, "echo")
+			c.change(p)
+			err := sandbox.New().Accept(p)
+			if _, err := os.Stat(p.Cache); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("Accept made the cache folder (%v)", err)
+			}
+			if c.says == nil {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			wantFailure(t, err, host.CodeInvalid, c.says...)
+		})
+	}
+	if name := sandbox.New().Name(); name != "wasm" {
+		t.Errorf("the engine's name is %q", name)
+	}
+}
