@@ -49,8 +49,16 @@ func pack(tb testing.TB, dir, name string, wasm []byte) (path string) {
 	return path
 }
 
-// open opens a host on a data folder, all parts real.
+// open opens a host on a data folder until the benchmark ends.
 func open(tb testing.TB, dir string, limits host.Limits) *host.Host {
+	tb.Helper()
+	h, end := openHost(tb, dir, limits)
+	tb.Cleanup(end)
+	return h
+}
+
+// openHost opens a host on a data folder, all parts real.
+func openHost(tb testing.TB, dir string, limits host.Limits) (h *host.Host, end func()) {
 	tb.Helper()
 	s, err := store.Open(filepath.Join(dir, "berth.db"), store.Options{})
 	if err != nil {
@@ -60,11 +68,11 @@ func open(tb testing.TB, dir string, limits host.Limits) *host.Host {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	h, err := host.New(tb.Context(), host.Config{Dir: dir, Store: s, Cache: cache, Engines: []host.Engine{sandbox.New()}, Limits: limits})
+	h, err = host.New(tb.Context(), host.Config{Dir: dir, Store: s, Cache: cache, Engines: []host.Engine{sandbox.New()}, Limits: limits})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() {
+	return h, func() {
 		if err := h.Close(context.Background()); err != nil {
 			tb.Error(err)
 		}
@@ -72,8 +80,7 @@ func open(tb testing.TB, dir string, limits host.Limits) *host.Host {
 		if err := s.Close(); err != nil {
 			tb.Error(err)
 		}
-	})
-	return h
+	}
 }
 
 // install installs n plugins of one function each and returns the functions.

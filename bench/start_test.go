@@ -44,10 +44,10 @@ func BenchmarkStart(b *testing.B) {
 
 // fill installs plugins and closes the host, so that the binary can open it.
 func fill(b *testing.B, dir string, plugins int) {
-	b.Run("fill", func(b *testing.B) {
-		h := open(b, dir, noDeadline())
-		install(b, h, plugins)
-	})
+	b.Helper()
+	h, end := openHost(b, dir, noDeadline())
+	defer end()
+	install(b, h, plugins)
 }
 
 func build(b *testing.B) (binary string) {

@@ -33,7 +33,7 @@ type abi interface {
 
 	// call calls export fn of the slot. On a failure that leaves the guest in
 	// an unknown state the error is a broken.
-	call(ctx context.Context, s *slot, fn api.Function, limits host.Limits, dst, in []byte) ([]byte, error)
+	call(ctx context.Context, s *slot, fn api.Function, limits *host.Limits, dst, in []byte) ([]byte, error)
 }
 
 // broken wraps an error after which the slot must not be used again.

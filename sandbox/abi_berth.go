@@ -53,7 +53,7 @@ func berthFault(m wazero.CompiledModule) string {
 	return ""
 }
 
-func (berthABI) call(ctx context.Context, s *slot, fn api.Function, limits host.Limits, dst, in []byte) ([]byte, error) {
+func (berthABI) call(ctx context.Context, s *slot, fn api.Function, limits *host.Limits, dst, in []byte) ([]byte, error) {
 	s.stack[0] = uint64(len(in))
 	if err := s.alloc.CallWithStack(ctx, s.stack); err != nil {
 		return dst, broken{s.failure(err)}

@@ -30,7 +30,7 @@ func (numericABI) callable(_ string, f api.FunctionDefinition) (bool, string) {
 	return numbers(f.ParamTypes()) && numbers(f.ResultTypes()), "over i32, i64, f32 and f64 only"
 }
 
-func (numericABI) call(ctx context.Context, s *slot, fn api.Function, _ host.Limits, dst, in []byte) ([]byte, error) {
+func (numericABI) call(ctx context.Context, s *slot, fn api.Function, _ *host.Limits, dst, in []byte) ([]byte, error) {
 	def := fn.Definition()
 	params, results := def.ParamTypes(), def.ResultTypes()
 	stack := s.stackOf(max(len(params), len(results)))

@@ -205,7 +205,7 @@ func (f *function) Call(ctx context.Context, dst, in []byte) ([]byte, error) {
 		stop = s.deadline.begin(ctx)
 		run = s.deadline
 	}
-	out, err := m.abi.call(run, s, s.function(f.index, f.name), m.pkg.Limits, dst, in)
+	out, err := m.abi.call(run, s, s.function(f.index, f.name), &m.pkg.Limits, dst, in)
 	intact := s.deadline == nil || s.deadline.end(stop)
 	if err != nil {
 		var b broken

@@ -37,7 +37,7 @@ const (
 	// countOneIn is how many hits stand for one that ristretto counts: telling
 	// it takes as long as the whole of Get. countBatch is how many of these it
 	// collects per processor before they count.
-	countOneIn = 16
+	countOneIn = 64
 	countBatch = 8
 
 	// maxRefused bounds the list of plugins that were reported as too big.
