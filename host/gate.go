@@ -2,9 +2,7 @@ package host
 
 import (
 	"context"
-	"runtime"
 	"sync/atomic"
-	"unsafe"
 )
 
 // gate counts the calls inside an activation and lets it be drained: once
@@ -24,12 +22,12 @@ type gateStripe struct {
 }
 
 func newGate() gate {
-	return gate{stripes: make([]gateStripe, stripes()), left: make(chan struct{}, 1)}
+	return gate{stripes: make([]gateStripe, Stripes()), left: make(chan struct{}, 1)}
 }
 
 // enter counts the caller in; false when the gate is shut.
 func (g *gate) enter() (stripe uint32, ok bool) {
-	stripe = ownStripe(len(g.stripes))
+	stripe = OwnStripe(len(g.stripes))
 	g.stripes[stripe].inside.Add(1)
 	// Checked after counting: wait, which looks at the counts after shutting,
 	// either sees this caller or is seen by it.
@@ -73,24 +71,4 @@ func (g *gate) inside() (n int64) {
 		n += g.stripes[i].inside.Load()
 	}
 	return n
-}
-
-// stripes is how many stripes a striped counter has: enough that goroutines
-// that run at the same time seldom share one.
-func stripes() int {
-	n := 1
-	for n < 8*runtime.GOMAXPROCS(0) {
-		n *= 2
-	}
-	return min(n, 128)
-}
-
-// ownStripe picks a stripe of n, a power of two, for the running goroutine
-// from the address of its stack: goroutines that run at once have different
-// stacks, and one goroutine keeps its own. It costs a nanosecond where asking
-// for the processor through a sync.Pool costs ten (docs/performance.md).
-func ownStripe(n int) uint32 {
-	var here byte
-	address := uint64(uintptr(unsafe.Pointer(&here)))
-	return uint32((address>>10)*0x9E3779B97F4A7C15>>40) & uint32(n-1)
 }

@@ -127,7 +127,7 @@ func TestOwnStripe(t *testing.T) {
 	for range 4 * n {
 		wg.Go(func() {
 			<-start
-			stripe := ownStripe(n)
+			stripe := OwnStripe(n)
 			if stripe >= n {
 				t.Errorf("stripe %d of %d", stripe, n)
 				return

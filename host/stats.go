@@ -51,7 +51,7 @@ type statsStripe struct {
 }
 
 func newStats(function string) *stats {
-	return &stats{function: function, stripes: make([]statsStripe, stripes())}
+	return &stats{function: function, stripes: make([]statsStripe, Stripes())}
 }
 
 // stripe is the caller's stripe. Gates made when the process had more

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"berth/host"
@@ -11,16 +12,31 @@ import (
 
 // pool keeps the slots of one module: used last in, first out, so that memory
 // stays warm and the rest can be closed; made on demand up to a limit.
+//
+// It is sharded: a slot that is put back first lies in the stripe of the
+// goroutine that used it, where the next call of that goroutine, or of another
+// on the same stripe, takes it with one atomic instruction. The slot that lay
+// there moves to the list of free slots. A call that finds its stripe empty
+// looks into that list and then into the other stripes, so no slot is made, and
+// nobody waits, while one is free.
 type pool struct {
 	make  func(context.Context) (*slot, error)
 	limit int
 	wait  time.Duration // for a free slot, at the limit
 	idle  time.Duration // how often slots that were not needed are closed
 
+	warm []stripe // a power of two of them
+
+	// alert is the number of waiters, and alertClosed when the pool is closed.
+	// It is written with mu held. Who puts a slot into a stripe looks at it
+	// afterwards, and who raises it looks into the stripes afterwards: one of
+	// them sees the other.
+	alert atomic.Int64
+
 	mu      sync.Mutex // guards what follows; never held across a call or making a slot
 	free    []*slot
-	all     map[*slot]struct{} // free and busy
-	live    int                // free, busy and being made
+	all     map[*slot]struct{} // warm, free and busy
+	live    int                // all, and those being made
 	unused  int                // fewest free slots since the last trim
 	waiters []chan *slot
 	trimmer *time.Timer // nil while there is nothing to trim
@@ -29,10 +45,17 @@ type pool struct {
 	last    func()        // run when the last slot is gone
 }
 
+type stripe struct {
+	slot atomic.Pointer[slot]
+	_    [120]byte // two cache lines each: processors fetch them in pairs
+}
+
+const alertClosed = 1 << 32
+
 var errClosed = host.Fail(host.CodeUnavailable, "the plugin is being unloaded")
 
 func newPool(limit int, wait, idle time.Duration, make_ func(context.Context) (*slot, error)) *pool {
-	return &pool{make: make_, limit: limit, wait: wait, idle: idle, all: map[*slot]struct{}{}, empty: make(chan struct{})}
+	return &pool{make: make_, limit: limit, wait: wait, idle: idle, warm: make([]stripe, host.Stripes()), all: map[*slot]struct{}{}, empty: make(chan struct{})}
 }
 
 // get takes a free slot, makes one, or waits for one. The caller gives it back
@@ -41,27 +64,69 @@ func (p *pool) get(ctx context.Context) (*slot, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, callerError(err)
 	}
+	if s := p.warm[host.OwnStripe(len(p.warm))].slot.Swap(nil); s != nil {
+		return s, nil
+	}
 	p.mu.Lock()
-	switch n := len(p.free); {
-	case p.closed:
+	if p.closed {
 		p.mu.Unlock()
 		return nil, errClosed
-	case n > 0:
-		s := p.free[n-1]
-		p.free[n-1] = nil
-		p.free = p.free[:n-1]
-		p.unused = min(p.unused, n-1)
+	}
+	if s := p.takeFree(); s != nil {
 		p.mu.Unlock()
 		return s, nil
-	case p.live < p.limit:
+	}
+	if p.live < p.limit {
 		p.live++
 		p.mu.Unlock()
 		return p.grow(ctx)
+	}
+	p.alert.Add(1)
+	if s := p.steal(); s != nil {
+		p.alert.Add(-1)
+		p.mu.Unlock()
+		return s, nil
 	}
 	turn := make(chan *slot, 1)
 	p.waiters = append(p.waiters, turn)
 	p.mu.Unlock()
 	return p.queue(ctx, turn)
+}
+
+// takeFree takes the slot that was put back last, or one from a stripe. The
+// caller holds mu.
+func (p *pool) takeFree() *slot {
+	n := len(p.free)
+	if n == 0 {
+		return p.steal()
+	}
+	s := p.free[n-1]
+	p.free[n-1] = nil
+	p.free = p.free[:n-1]
+	p.unused = min(p.unused, n-1)
+	return s
+}
+
+// steal takes a slot from any stripe.
+func (p *pool) steal() *slot {
+	for i := range p.warm {
+		if p.warm[i].slot.Load() == nil {
+			continue
+		}
+		if s := p.warm[i].slot.Swap(nil); s != nil {
+			return s
+		}
+	}
+	return nil
+}
+
+// cool moves the slots in the stripes to the list. The caller holds mu.
+func (p *pool) cool() {
+	for i := range p.warm {
+		if s := p.warm[i].slot.Swap(nil); s != nil {
+			p.free = append(p.free, s)
+		}
+	}
 }
 
 // queue waits for a slot to be handed over. A nil slot is leave to make one.
@@ -81,6 +146,7 @@ func (p *pool) queue(ctx context.Context, turn chan *slot) (*slot, error) {
 	for i, w := range p.waiters {
 		if w == turn {
 			p.waiters = append(p.waiters[:i], p.waiters[i+1:]...)
+			p.alert.Add(-1)
 			p.mu.Unlock()
 			return nil, err
 		}
@@ -123,18 +189,32 @@ func (p *pool) grow(ctx context.Context) (*slot, error) {
 
 // put gives a slot back.
 func (p *pool) put(s *slot) {
+	if p.alert.Load() == 0 {
+		own := &p.warm[host.OwnStripe(len(p.warm))].slot
+		s = own.Swap(s)
+		if p.alert.Load() != 0 {
+			p.putBack(own.Swap(nil)) // somebody waits, or closes the pool
+		}
+	}
+	p.putBack(s)
+}
+
+// putBack gives a slot, or none, to the first waiter, or puts it into the list.
+func (p *pool) putBack(s *slot) {
+	if s == nil {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	switch {
+	case p.closed:
 		s.close()
 		p.gone(s)
-		return
-	}
-	if len(p.waiters) > 0 {
+	case len(p.waiters) > 0:
 		p.next() <- s
-		return
+	default:
+		p.free = append(p.free, s)
 	}
-	p.free = append(p.free, s)
 }
 
 // drop throws a slot away whose guest is in an unknown state.
@@ -169,6 +249,7 @@ func (p *pool) gone(s *slot) {
 func (p *pool) next() chan *slot {
 	w := p.waiters[0]
 	p.waiters = append(p.waiters[:0], p.waiters[1:]...)
+	p.alert.Add(-1)
 	return w
 }
 
@@ -187,6 +268,9 @@ func (p *pool) trim() {
 		for _, s := range idle {
 			delete(p.all, s)
 		}
+	}
+	if !p.closed {
+		p.cool() // taking a slot out of the list again is what tells that it is needed
 	}
 	p.unused = len(p.free)
 	if p.live > 1 && !p.closed {
@@ -207,9 +291,11 @@ func (p *pool) close(ctx context.Context) error {
 	p.mu.Lock()
 	if !p.closed {
 		p.closed = true
+		p.alert.Add(alertClosed)
 		if p.trimmer != nil {
 			p.trimmer.Stop()
 		}
+		p.cool()
 		for _, s := range p.free {
 			s.close()
 			delete(p.all, s)
@@ -253,8 +339,14 @@ func (p *pool) whenEmpty(f func()) {
 func (p *pool) usage() (live, busy int, bytes int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	busy = p.live - len(p.free)
+	for i := range p.warm {
+		if p.warm[i].slot.Load() != nil {
+			busy--
+		}
+	}
 	for s := range p.all {
 		bytes += s.bytes.Load()
 	}
-	return p.live, p.live - len(p.free), bytes
+	return p.live, max(busy, 0), bytes
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -28,6 +29,7 @@ func (f *fakeInstance) Close(context.Context) error {
 // fakeMaker makes slots without a guest. hold, when set, keeps make until it is
 // closed; fail makes it fail.
 type fakeMaker struct {
+	mu   sync.Mutex // guards made
 	made []*slot
 	fail error
 	hold chan struct{}
@@ -45,6 +47,8 @@ func (f *fakeMaker) make(ctx context.Context) (*slot, error) {
 		return nil, f.fail
 	}
 	s := &slot{instance: &fakeInstance{}}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.made = append(f.made, s)
 	return s, nil
 }
