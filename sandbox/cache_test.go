@@ -161,9 +161,10 @@ func TestCacheOfBadBuild(t *testing.T) {
 	refused(t, p, "invalid.wasm does not validate")
 }
 
+// TestCacheFolderCannotBeMade: a plugin runs without a cache where there can be
+// none.
 func TestCacheFolderCannotBeMade(t *testing.T) {
 	p := guestPackage(t, "echo")
 	p.Cache = filepath.Join(p.Path("echo.wasm"), "cache")
-	_, err := sandbox.New().Load(t.Context(), p)
-	wantFailure(t, err, host.CodeInternal, "echo.wasm")
+	echoOnce(t, p)
 }

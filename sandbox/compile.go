@@ -64,27 +64,39 @@ func compile(ctx context.Context, p *host.Package, wasm []byte) (*compiled, erro
 	if p.Manifest.Wasm.Compiler == "interpreter" {
 		return compileWith(ctx, p, wasm, nil)
 	}
-	for fresh := false; ; fresh = true {
-		if err := os.MkdirAll(p.Cache, 0o700); err != nil {
-			return nil, err
-		}
-		cache, err := wazero.NewCompilationCacheWithDir(p.Cache)
-		if err != nil {
-			return nil, err
-		}
-		c, err := compileWith(ctx, p, wasm, cache)
-		if err == nil {
-			return c, nil
-		}
-		err = closing(err, cache.Close)
-		if _, entries := cacheSize(p.Cache); fresh || entries == 0 {
-			return nil, err
-		}
-		// Either the build is bad or the cache is: the second try tells.
-		if err := os.RemoveAll(p.Cache); err != nil {
-			return nil, err
+	c, err := compileCached(ctx, p, wasm)
+	if _, entries := cacheSize(p.Cache); err == nil || entries == 0 && !isFileError(err) {
+		return c, err
+	}
+	// Either the build is bad or the cache is: the second try tells.
+	if err := os.RemoveAll(p.Cache); err == nil {
+		if c, err = compileCached(ctx, p, wasm); err == nil || !isFileError(err) {
+			return c, err
 		}
 	}
+	// The disk is full, or read-only: do without.
+	return compileWith(ctx, p, wasm, wazero.NewCompilationCache())
+}
+
+func compileCached(ctx context.Context, p *host.Package, wasm []byte) (*compiled, error) {
+	if err := os.MkdirAll(p.Cache, 0o700); err != nil {
+		return nil, err
+	}
+	cache, err := wazero.NewCompilationCacheWithDir(p.Cache)
+	if err != nil {
+		return nil, err
+	}
+	c, err := compileWith(ctx, p, wasm, cache)
+	if err != nil {
+		return nil, closing(err, cache.Close)
+	}
+	return c, nil
+}
+
+// isFileError tells the faults of the cache's folder from those of the build.
+func isFileError(err error) bool {
+	var file *fs.PathError
+	return errors.As(err, &file)
 }
 
 func compileWith(ctx context.Context, p *host.Package, wasm []byte, cache wazero.CompilationCache) (*compiled, error) {
@@ -105,8 +117,8 @@ func compileWith(ctx context.Context, p *host.Package, wasm []byte, cache wazero
 		return nil, closing(invalidBuild(p, err), c.runtime.Close)
 	}
 	c.code = 4 * int64(len(wasm))
-	if !interpreted {
-		c.code, _ = cacheSize(p.Cache)
+	if size, _ := cacheSize(p.Cache); !interpreted && size > 0 {
+		c.code = size
 	}
 	if importsWASI(c.module) {
 		if _, err := wasi_snapshot_preview1.Instantiate(ctx, c.runtime); err != nil {
@@ -119,8 +131,7 @@ func compileWith(ctx context.Context, p *host.Package, wasm []byte, cache wazero
 const wasmPage = 64 << 10
 
 func invalidBuild(p *host.Package, err error) error {
-	var file *fs.PathError
-	if errors.As(err, &file) {
+	if isFileError(err) {
 		return fmt.Errorf("compilation cache: %w", err) // not the build's fault
 	}
 	text := strings.TrimPrefix(err.Error(), "invalid ")

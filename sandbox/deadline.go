@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"math"
 	"sync"
 	"time"
@@ -86,7 +87,7 @@ func (d *deadline) end(stop func() bool) bool {
 
 // callerError says that the caller's context ended.
 func callerError(err error) error {
-	if err == context.DeadlineExceeded {
+	if errors.Is(err, context.DeadlineExceeded) {
 		return host.Fail(host.CodeTimeout, "the caller's deadline passed: %w", err)
 	}
 	return host.Fail(host.CodeCanceled, "the caller gave up: %w", err)

@@ -73,7 +73,7 @@ func (*Engine) Load(ctx context.Context, p *host.Package) (host.Module, error) {
 	if err := checkBounds(wasm); err != nil {
 		return nil, host.Fail(host.CodeInvalid, "%s %w", p.Wasm(), err)
 	}
-	c, err := compile(ctx, p, wasm)
+	c, err := compile(ctx, p, limitTables(wasm, p.Limits.Memory))
 	if err != nil {
 		return nil, err
 	}

@@ -205,7 +205,14 @@ func (f *function) Call(ctx context.Context, dst, in []byte) ([]byte, error) {
 		stop = s.deadline.begin(ctx)
 		run = s.deadline
 	}
+	returned := false
+	defer func() {
+		if !returned { // a panic of ours, which somebody above may recover
+			m.pool.drop(s)
+		}
+	}()
 	out, err := m.abi.call(run, s, s.function(f.index, f.name), &m.pkg.Limits, dst, in)
+	returned = true
 	intact := s.deadline == nil || s.deadline.end(stop)
 	if err != nil {
 		var b broken

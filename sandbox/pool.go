@@ -17,8 +17,8 @@ import (
 // goroutine that used it, where the next call of that goroutine, or of another
 // on the same stripe, takes it with one atomic instruction. The slot that lay
 // there moves to the list of free slots. A call that finds its stripe empty
-// looks into that list and then into the other stripes, so no slot is made, and
-// nobody waits, while one is free.
+// looks into the other stripes and then into that list, before it makes a slot or
+// waits for one.
 type pool struct {
 	make  func(context.Context) (*slot, error)
 	limit int
@@ -37,7 +37,7 @@ type pool struct {
 	free    []*slot
 	all     map[*slot]struct{} // warm, free and busy
 	live    int                // all, and those being made
-	unused  int                // fewest free slots since the last trim
+	unused  int                // shortest that free was since the last trim
 	waiters []chan *slot
 	trimmer *time.Timer // nil while there is nothing to trim
 	closed  bool
@@ -93,12 +93,16 @@ func (p *pool) get(ctx context.Context) (*slot, error) {
 	return p.queue(ctx, turn)
 }
 
-// takeFree takes the slot that was put back last, or one from a stripe. The
+// takeFree takes a slot from any stripe, or else from the list the one that was
+// put back last: what lies in the list is not needed as long as stripes do. The
 // caller holds mu.
 func (p *pool) takeFree() *slot {
+	if s := p.steal(); s != nil {
+		return s
+	}
 	n := len(p.free)
 	if n == 0 {
-		return p.steal()
+		return nil
 	}
 	s := p.free[n-1]
 	p.free[n-1] = nil
@@ -120,10 +124,16 @@ func (p *pool) steal() *slot {
 	return nil
 }
 
-// cool moves the slots in the stripes to the list. The caller holds mu.
+// cool moves the slots in the stripes to the list; or to those who wait, which
+// whoever put them there is about to find out. The caller holds mu.
 func (p *pool) cool() {
 	for i := range p.warm {
-		if s := p.warm[i].slot.Swap(nil); s != nil {
+		s := p.warm[i].slot.Swap(nil)
+		switch {
+		case s == nil:
+		case len(p.waiters) > 0:
+			p.next() <- s
+		default:
 			p.free = append(p.free, s)
 		}
 	}
@@ -162,6 +172,9 @@ func (p *pool) turned(ctx context.Context, s *slot, ok bool) (*slot, error) {
 		return nil, errClosed
 	case s == nil:
 		return p.grow(ctx)
+	case ctx.Err() != nil: // handed over at the moment the caller gave up
+		p.put(s)
+		return nil, callerError(ctx.Err())
 	}
 	return s, nil
 }
@@ -295,6 +308,10 @@ func (p *pool) close(ctx context.Context) error {
 		if p.trimmer != nil {
 			p.trimmer.Stop()
 		}
+		for _, w := range p.waiters {
+			close(w)
+		}
+		p.waiters = nil
 		p.cool()
 		for _, s := range p.free {
 			s.close()
@@ -302,10 +319,6 @@ func (p *pool) close(ctx context.Context) error {
 		}
 		p.live -= len(p.free)
 		p.free = nil
-		for _, w := range p.waiters {
-			close(w)
-		}
-		p.waiters = nil
 		for s := range p.all {
 			if s.deadline != nil {
 				s.deadline.fire(errClosed)
