@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Cache keeps the functions of activated plugins at hand, within a budget.
@@ -37,6 +38,7 @@ type Activation struct {
 	gate    gate
 	publish sync.Once
 	end     sync.Once
+	ended   chan struct{} // closed when the module is
 }
 
 // Bound is one function of an activation.
@@ -99,6 +101,7 @@ func (a *Activation) close() {
 		a.plugin.mu.Lock()
 		delete(a.plugin.live, a)
 		a.plugin.mu.Unlock()
+		close(a.ended)
 	})
 }
 
@@ -111,10 +114,16 @@ type plugin struct {
 	active   *Activation
 	live     map[*Activation]struct{} // active, and evicted ones that are not closed yet
 	loading  *loading
-	retired  bool  // dropped or replaced: nothing is activated any more
-	lastLoad error // why the last activation failed; nil if it did not
+	retired  bool      // dropped or replaced: nothing is activated any more
+	lastLoad error     // why the last activation failed; nil if it did not
+	failedAt time.Time // when that was
 	lastCall *CallError
 }
+
+// maxLive is how many modules of one plugin there may be at one time. There is
+// more than one when the cache evicts an activation that calls are still inside
+// of: what it holds is on nobody's account, so it must not be many.
+const maxLive = 2
 
 // loading is an activation under way, however many wait for it.
 type loading struct {
@@ -145,6 +154,21 @@ func (p *plugin) enter(ctx context.Context, h *Host) (*Activation, uint32, error
 			p.active = nil // evicted a moment ago
 		}
 		l := p.loading
+		if l == nil && p.lastLoad != nil && time.Since(p.failedAt) < h.config.LoadRetry {
+			err := p.lastLoad // a broken build must not be compiled for every call
+			p.mu.Unlock()
+			return nil, 0, err
+		}
+		if l == nil && len(p.live) >= maxLive {
+			ended := p.anyLive().ended
+			p.mu.Unlock()
+			select {
+			case <-ended:
+				continue
+			case <-ctx.Done():
+				return nil, 0, ctx.Err()
+			}
+		}
 		if l == nil {
 			l = p.startLoading(h)
 		}
@@ -154,6 +178,15 @@ func (p *plugin) enter(ctx context.Context, h *Host) (*Activation, uint32, error
 			return nil, 0, err
 		}
 	}
+}
+
+// anyLive returns one of the live activations, of which there must be one. The
+// caller holds mu.
+func (p *plugin) anyLive() *Activation {
+	for a := range p.live {
+		return a
+	}
+	panic("host: no live activation")
 }
 
 // await waits for a load to end.
@@ -178,7 +211,7 @@ func (p *plugin) await(ctx context.Context, l *loading) error {
 
 // startLoading begins an activation. The caller holds mu.
 func (p *plugin) startLoading(h *Host) *loading {
-	ctx, cancel := context.WithTimeout(h.life, h.config.LoadTimeout)
+	ctx, cancel := context.WithCancel(h.life)
 	l := &loading{cancel: cancel, done: make(chan struct{})}
 	p.loading = l
 	started := h.background(func() {
@@ -207,7 +240,7 @@ func (p *plugin) activate(a *Activation) {
 func (p *plugin) finishLoading(h *Host, l *loading, a *Activation, err error) {
 	p.mu.Lock()
 	p.loading = nil
-	p.lastLoad = err
+	p.lastLoad, p.failedAt = err, time.Now()
 	switch {
 	case h.life.Err() != nil:
 		err = errClosing
@@ -233,13 +266,7 @@ func (p *plugin) finishLoading(h *Host, l *loading, a *Activation, err error) {
 // that call all the same.
 func (a *Activation) published() {
 	a.publish.Do(func() {
-		if a.gate.shut.Load() {
-			return // a successor may be in the cache already
-		}
 		a.host.cache.Put(a)
-		if a.gate.shut.Load() { // retired meanwhile: its Remove may have come too early
-			a.host.cache.Remove(a)
-		}
 	})
 }
 
@@ -264,6 +291,7 @@ func (p *plugin) withdraw(h *Host) {
 	}
 	if a != nil {
 		a.gate.close()
+		a.publish.Do(func() {}) // lets one under way end, and no more begin
 		h.cache.Remove(a)
 	}
 }

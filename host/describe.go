@@ -1,7 +1,6 @@
 package host
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -103,11 +102,17 @@ func (h *Host) Status(kind Kind, name string) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	return h.status(p), nil
+	s := h.status(p)
+	for _, function := range p.record.Functions {
+		if own := h.figures.lookup(function); own != nil {
+			s.Figures = append(s.Figures, own.figures())
+		}
+	}
+	return s, nil
 }
 
-// Statuses returns the status of every installed plugin, sorted by kind and
-// name.
+// Statuses returns the status of every installed plugin, without the figures of
+// its functions (Figures has them), sorted by kind and name.
 func (h *Host) Statuses() []Status {
 	plugins := h.index.Load().sorted()
 	all := make([]Status, 0, len(plugins))
@@ -129,13 +134,8 @@ func (h *Host) status(p *plugin) Status {
 		s.State, s.Module, s.InFlight = StateActive, &module, a.gate.inside()
 	case loading != nil:
 		s.State = StateLoading
-	case s.LoadError != nil && !errors.Is(s.LoadError, errRetired):
+	case s.LoadError != nil:
 		s.State = StateFailed
-	}
-	for _, function := range p.record.Functions {
-		if own := h.figures.lookup(function); own != nil {
-			s.Figures = append(s.Figures, own.figures())
-		}
 	}
 	return s
 }

@@ -130,7 +130,7 @@ type rig struct {
 func newRig(t testing.TB, change func(*rig)) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), log: &safeBuffer{}}
-	r.config = host.Config{Engines: []host.Engine{sandbox.New()}}
+	r.config = host.Config{Engines: []host.Engine{sandbox.New()}, LoadRetry: 1}
 	if change != nil {
 		change(r)
 	}

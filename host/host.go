@@ -24,7 +24,8 @@ type Config struct {
 	Archive archive.Limits // zero fields: archive's defaults
 
 	Drain           time.Duration // how long calls may end in peace on drop, update and eviction; 0: 10 s
-	LoadTimeout     time.Duration // of one load (compiling included); 0: 60 s
+	LoadTimeout     time.Duration // of one load; 0: 60 s. Compiling is not interrupted
+	LoadRetry       time.Duration // how long a plugin that could not be loaded is not tried again; 0: 1 s
 	FunctionFigures int           // functions with figures of their own; 0: 500
 
 	Log *slog.Logger // nil: discarded
@@ -33,6 +34,7 @@ type Config struct {
 const (
 	defaultDrain           = 10 * time.Second
 	defaultLoadTimeout     = 60 * time.Second
+	defaultLoadRetry       = time.Second
 	defaultFunctionFigures = 500
 
 	// closeGrace is how long a module may take to close when its calls were
@@ -116,7 +118,7 @@ func (c *Config) complete() error {
 		}
 	}
 	refuse(c.Store == nil || c.Cache == nil || len(c.Engines) == 0, "a store, a cache and at least one engine are needed")
-	refuse(c.Drain < 0 || c.LoadTimeout < 0, "Drain and LoadTimeout cannot be negative")
+	refuse(c.Drain < 0 || c.LoadTimeout < 0 || c.LoadRetry < 0, "Drain, LoadTimeout and LoadRetry cannot be negative")
 	refuse(c.FunctionFigures < 0, "FunctionFigures cannot be negative")
 	if c.Limits == (Limits{}) {
 		c.Limits = DefaultLimits()
@@ -137,6 +139,9 @@ func (c *Config) complete() error {
 	}
 	if c.LoadTimeout == 0 {
 		c.LoadTimeout = defaultLoadTimeout
+	}
+	if c.LoadRetry == 0 {
+		c.LoadRetry = defaultLoadRetry
 	}
 	if c.FunctionFigures == 0 {
 		c.FunctionFigures = defaultFunctionFigures
@@ -189,9 +194,10 @@ func (h *Host) background(f func()) bool {
 }
 
 // Close refuses new calls and operations, waits for those under way until ctx
-// ends, then interrupts them, and closes every module. It is idempotent and may
-// be called by many; all return when the first is done. The store and the
-// cache stay open.
+// ends, then interrupts them, and closes every module; a build that is being
+// compiled is waited for. The error is that of ctx if calls had to be
+// interrupted. It is idempotent and may be called by many; all return when the
+// first is done. The store and the cache stay open.
 func (h *Host) Close(ctx context.Context) error {
 	h.mu.Lock()
 	first := !h.closing
@@ -213,7 +219,7 @@ func (h *Host) Close(ctx context.Context) error {
 	}
 	wg.Wait()
 	h.tasks.Wait()
+	h.closeErr = h.patience.Err()
 	h.hurry()
-	h.closeErr = ctx.Err()
 	return h.closeErr
 }

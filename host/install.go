@@ -219,15 +219,16 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 	}
 	// A package that is installed already stays where it is: its files may be
 	// in use. If they were changed, it is put in their place.
-	same := old != nil && old.record.Digest == digest
-	if same && !sameFiles(filepath.Join(work, "files"), h.layout.files(id, digest)) {
-		if err := h.layout.place(filepath.Join(work, "files"), id, digest); err != nil {
+	intact := false
+	if old != nil && old.record.Digest == digest {
+		if intact, err = sameFiles(filepath.Join(work, "files"), h.layout.files(id, digest)); err != nil {
 			return nil, install(err)
 		}
-	}
-	if !same {
+	} else {
 		undo.files = func() { _ = h.layout.remove(id, digest) }
-		if err := h.layout.place(filepath.Join(work, "files"), id, digest); err != nil {
+	}
+	if !intact {
+		if err := h.layout.place(work, id, digest); err != nil {
 			return nil, install(err)
 		}
 	}

@@ -62,10 +62,11 @@ func (a Acquired) Encoding() Encoding { return a.bound.function.Encoding() }
 // plugin and function.
 func (a Acquired) Call(ctx context.Context, dst, in []byte) ([]byte, error) {
 	b := a.bound
-	weight := b.stats.begin(a.stripe)
 	if int64(len(in)) > b.input {
+		b.stats.stripe(a.stripe).calls.Add(1)
 		return dst, b.failed(Fail(CodeTooLarge, "the input has %d bytes: at most %s are allowed", len(in), Bytes(b.input)))
 	}
+	weight := b.stats.begin(a.stripe)
 	if weight == 0 {
 		out, err := b.function.Call(ctx, dst, in)
 		if err != nil {

@@ -19,6 +19,7 @@ import (
 //	plugins/<kind>/<name>/<digest>.json      the record, to rebuild a lost store from
 //	cache/<kind>/<name>/<digest>/            what engines can make again
 //	staging/<random>/                        operations under way
+//	lost+found/<kind>/<name>/                what no record named when the store was lost
 type layout struct{ dir string }
 
 func (l layout) plugins() string { return filepath.Join(l.dir, "plugins") }
@@ -47,36 +48,55 @@ func (l layout) make() error {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
+		if err := os.Chmod(dir, 0o700); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// place moves an unpacked package to where it stays, durably. Files that no
-// record names may lie there from an operation that failed; they are removed.
-func (l layout) place(from string, i id, digest string) error {
-	to := l.files(i, digest)
+// place moves an unpacked package, work/files, to where it stays, durably. What
+// lies there already is moved to work: files that no record names, of an
+// operation that failed, or files of the same digest that were changed.
+func (l layout) place(work string, i id, digest string) error {
+	to, replaced := l.files(i, digest), filepath.Join(work, "replaced")
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(to); err != nil {
+	if err := os.Rename(to, replaced); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.Rename(from, to); err != nil {
+	if err := os.Rename(filepath.Join(work, "files"), to); err != nil {
+		if back := os.Rename(replaced, to); !errors.Is(back, fs.ErrNotExist) {
+			err = errors.Join(err, back)
+		}
 		return err
 	}
 	return syncDirs(filepath.Dir(to), l.dir)
 }
 
-// sameFiles tells whether two folders hold the same files with the same bytes.
-func sameFiles(a, b string) bool {
-	inA, errA := sums(a)
-	inB, errB := sums(b)
-	return errA == nil && errB == nil && maps.Equal(inA, inB)
+// setAside moves an entry out of the way that may be all there is of a plugin.
+func (l layout) setAside(path string, i id) error {
+	to := filepath.Join(l.dir, "lost+found", i.kind.String(), i.name)
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return err
+	}
+	return os.Rename(path, filepath.Join(to, filepath.Base(path)))
 }
 
-// sums hashes every file below a folder.
+// sameFiles tells whether two folders hold the same files with the same bytes.
+func sameFiles(a, b string) (bool, error) {
+	inA, errA := sums(a)
+	inB, errB := sums(b)
+	return maps.Equal(inA, inB), errors.Join(errA, errB)
+}
+
+// sums hashes every file below a folder; there are none in one that is not there.
 func sums(dir string) (map[string][sha256.Size]byte, error) {
 	found := map[string][sha256.Size]byte{}
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return found, nil
+	}
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err

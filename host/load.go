@@ -85,7 +85,7 @@ func (h *Host) open(ctx context.Context, record Record) (*Package, Module, error
 func (h *Host) load(ctx context.Context, p *plugin) (*Activation, error) {
 	pkg, module, err := h.open(ctx, p.record)
 	if err != nil {
-		return nil, at(loadFault(err), "load", p.record.Name, "")
+		return nil, at(loadFault(diskError(err)), "load", p.record.Name, "")
 	}
 	a, err := h.activation(p, module, pkg)
 	if err != nil {
@@ -106,7 +106,7 @@ func loadFault(err error) error {
 
 // activation binds every function of a loaded module.
 func (h *Host) activation(p *plugin, module Module, pkg *Package) (*Activation, error) {
-	a := &Activation{host: h, plugin: p, module: module, bound: make(map[string]*Bound, len(p.record.Functions)), gate: newGate()}
+	a := &Activation{host: h, plugin: p, module: module, bound: make(map[string]*Bound, len(p.record.Functions)), gate: newGate(), ended: make(chan struct{})}
 	for _, name := range p.record.Functions {
 		function, err := module.Function(name)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -58,6 +59,10 @@ func (h *Host) rebuild(ctx context.Context) ([]Record, error) {
 		}
 		path := filepath.Join(h.layout.plugin(i), entry)
 		r, err := readRecord(path)
+		var file *fs.PathError
+		if errors.As(err, &file) && !errors.Is(err, fs.ErrNotExist) {
+			return err // a disk that fails is no reason to forget plugins
+		}
 		if err == nil && (r.id() != i || r.Digest != digest) {
 			err = fmt.Errorf("%s: it is about another plugin", path)
 		}
@@ -112,8 +117,14 @@ func (h *Host) sweep(ctx context.Context, index *index) error {
 				}
 				return nil
 			}
+			path := filepath.Join(top, i.kind.String(), i.name, entry)
+			if h.store.Fresh() && top == h.layout.plugins() {
+				h.log.Warn("the store was lost, and this is in no record: kept aside", "plugin", i.String(), "entry", entry)
+				faults = append(faults, h.layout.setAside(path, i))
+				return nil
+			}
 			h.log.Info("removing what is left of an unfinished operation", "plugin", i.String(), "entry", entry)
-			faults = append(faults, os.RemoveAll(filepath.Join(top, i.kind.String(), i.name, entry)))
+			faults = append(faults, os.RemoveAll(path))
 			return nil
 		})
 		faults = append(faults, err)

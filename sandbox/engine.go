@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 
 	"berth/host"
@@ -11,12 +12,18 @@ import (
 
 var _ host.Engine = (*Engine)(nil)
 
-// Engine loads sandboxed builds. The zero value is ready. It is safe for
-// concurrent use.
-type Engine struct{}
+// Engine loads sandboxed builds. Make one with New. It is safe for concurrent
+// use.
+type Engine struct {
+	// compiling has room for the builds that may be compiled at one time: each
+	// takes a core, and many times its size in memory.
+	compiling chan struct{}
+}
 
 // New returns an engine.
-func New() *Engine { return &Engine{} }
+func New() *Engine {
+	return &Engine{compiling: make(chan struct{}, runtime.GOMAXPROCS(0))}
+}
 
 // Name is "wasm".
 func (*Engine) Name() string { return "wasm" }
@@ -55,7 +62,27 @@ const maxBuild = 128 << 20
 
 // Load compiles the package's build, or takes it from the compilation cache,
 // makes one instance, and checks that its ABI is one that it runs.
-func (*Engine) Load(ctx context.Context, p *host.Package) (host.Module, error) {
+// Compiling is not interrupted when ctx ends.
+func (e *Engine) Load(ctx context.Context, p *host.Package) (host.Module, error) {
+	c, err := e.compile(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newModule(ctx, p, c)
+	if err != nil {
+		return nil, closing(err, c.close)
+	}
+	return m, nil
+}
+
+// compile reads, checks and compiles the build, when it is its turn.
+func (e *Engine) compile(ctx context.Context, p *host.Package) (*compiled, error) {
+	select {
+	case e.compiling <- struct{}{}:
+		defer func() { <-e.compiling }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	info, err := os.Stat(p.Path(p.Wasm()))
 	if err != nil {
 		return nil, err
@@ -73,15 +100,7 @@ func (*Engine) Load(ctx context.Context, p *host.Package) (host.Module, error) {
 	if err := checkBounds(wasm); err != nil {
 		return nil, host.Fail(host.CodeInvalid, "%s %w", p.Wasm(), err)
 	}
-	c, err := compile(ctx, p, limitTables(wasm, p.Limits.Memory))
-	if err != nil {
-		return nil, err
-	}
-	m, err := newModule(ctx, p, c)
-	if err != nil {
-		return nil, closing(err, c.close)
-	}
-	return m, nil
+	return compile(ctx, p, limitTables(wasm, p.Limits.Memory))
 }
 
 // closing closes what a failure leaves unused; err stays the error.

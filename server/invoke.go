@@ -41,5 +41,3 @@ func (s *Server) invoke(ctx *fasthttp.RequestCtx, name string) {
 // One that ended with the server would have to be watched by each call, all
 // registering with it under one lock.
 func callContext() context.Context { return context.Background() }
-
-func (s *Server) invokeNamed(ctx *fasthttp.RequestCtx, name string) { s.invoke(ctx, name) }

@@ -76,7 +76,7 @@ func (s *Server) routes() *router.Router {
 	}
 	const get, head, post, put, del = fasthttp.MethodGet, fasthttp.MethodHead, fasthttp.MethodPost, fasthttp.MethodPut, fasthttp.MethodDelete
 
-	handle(routeInvoke, "/invoke/{name}", s.named(s.invokeNamed), post)
+	handle(routeInvoke, "/invoke/{name}", s.named(s.invoke), post)
 	handle(routeBatch, "/invoke/{name}/batch", s.named(s.batch), post)
 
 	handle(routePlugins, "/plugins/functions", s.listPlugins, get, head)

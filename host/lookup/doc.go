@@ -2,7 +2,7 @@
 // budget of bytes.
 //
 //	Get ──► names: sync.Map, name → *host.Bound      every call: no lock, nothing allocated
-//	          ▲                │ one hit in 16
+//	          ▲                │ one hit in 64
 //	          │ in step        ▼
 //	        held ◄──────── ristretto: plugin → activation, cost = bytes it holds
 //	  plugin → activation   admits by frequency (TinyLFU), evicts the least used
