@@ -6,9 +6,21 @@
 set -eu
 berth=$1 listen=$2 data=$3 zip=$4
 
+case $listen in *:0)
+	echo "make run needs a port to print lines that call it: LISTEN=127.0.0.1:9082, say" >&2
+	exit 2
+esac
+if "$berth" plugin list --host "http://$listen" >/dev/null 2>&1; then
+	echo "a host runs at $listen already: stop it, or choose another port with LISTEN=127.0.0.1:9082" >&2
+	exit 1
+fi
+
 "$berth" serve --listen "$listen" --data "$data" &
 host=$!
-trap 'kill "$host" 2>/dev/null || true' INT TERM
+# Ctrl-C reaches the host too, which then ends in peace; all there is to do is
+# wait for it.
+trap : INT
+trap 'kill "$host" 2>/dev/null || :' TERM
 until "$berth" plugin list --host "http://$listen" >/dev/null 2>&1; do
 	kill -0 "$host" 2>/dev/null || { wait "$host"; exit 1; }
 	sleep 0.1
@@ -29,4 +41,6 @@ Berth runs, with the example plugin "toolbox" in it. Call its functions:
 Ctrl-C ends it; what is installed stays in $data.
 
 EOF
-wait "$host"
+while kill -0 "$host" 2>/dev/null; do
+	wait "$host" || :
+done

@@ -66,8 +66,14 @@ func detect(p *host.Package, m wazero.CompiledModule) (abi, error) {
 		}
 		return numericABI{}, nil
 	}
-	if berthFault(m) == "" {
+	why := berthFault(m)
+	if why == "" {
 		return berthABI{}, nil
+	}
+	// Its author meant the berth ABI. That alloc could be called, and the
+	// functions with numbers, helps nobody.
+	if alloc := exports["alloc"]; alloc != nil && slices.Equal(alloc.ParamTypes(), allocParams) && slices.Equal(alloc.ResultTypes(), allocResults) {
+		return nil, host.Fail(host.CodeInvalid, "%s exports \"alloc\", but does not have the berth ABI: %s; if numbers are what its functions take, say \"wasm\": {\"abi\": \"numeric\"} in the manifest", p.Wasm(), why)
 	}
 	if len(callable(numericABI{}, exports)) > 0 {
 		return numericABI{}, nil

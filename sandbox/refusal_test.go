@@ -25,6 +25,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"command", []string{"command.wasm", "_start", "reactor"}},
 		{"extism", []string{"extism.wasm", "Extism"}},
 		{"wapc", []string{"wapc.wasm", "waPC"}},
+		{"noberth", []string{"noberth.wasm", "exports \"alloc\"", "(i32, i32) -> (i64)", "numeric"}},
 		{"noexports", []string{"noexports.wasm", "exports no function that can be called"}},
 		{"bigmem", []string{"bigmem.wasm", "64MiB", "limits.memory"}},
 		{"component", []string{"component.wasm", "component", "wasm32-wasip1"}},

@@ -35,7 +35,7 @@ JSON answers are ended with a line feed, others are written as they are. With --
 		Example: `  berth invoke geohash 48.2 16.37 5
   berth invoke resize - < in.png > out.png
   berth invoke --raw echo 'as it is'`,
-		Args:              cobra.MinimumNArgs(1),
+		Args:              takes(1, -1),
 		ValidArgsFunction: a.completeNames(functionsPath, 1),
 	}
 	a.hostFlags(cmd)
@@ -53,11 +53,15 @@ JSON answers are ended with a line feed, others are written as they are. With --
 		ctx, stop := a.interruptible(cmd)
 		defer stop()
 		kind, input, err := a.input(ctx, c, function, args, raw)
-		if err != nil {
-			return err
+		var answer answer
+		if err == nil {
+			answer, err = c.do(ctx, http.MethodPost, "/invoke/"+function, kind, input)
 		}
-		answer, err := c.do(ctx, http.MethodPost, "/invoke/"+function, kind, input)
-		if err != nil {
+		switch {
+		case err == nil:
+		case exitOf(err) == exitNotFound:
+			return fmt.Errorf("%w; \"berth plugin list -l\" shows what there is", err)
+		default:
 			return err
 		}
 		return a.writeResult(answer)
@@ -105,6 +109,9 @@ func askEncoding(ctx context.Context, c *client, function string) (host.Encoding
 	}
 	described.Encoding = host.EncodingJSON
 	_, err := c.get(ctx, functionsPath+"/"+function, &described)
+	if exitOf(err) == exitNotFound {
+		err = nil // the call says that better
+	}
 	return described.Encoding, err
 }
 

@@ -21,7 +21,7 @@ other targets in <os>-<arch>/, the executable that the manifest names, <name>.ya
 sinks, functions and etc. What is left out is said; --all packs everything but hidden files.
 
 The plugin's name is that of the .wasm, manifest or .so in the folder, else the folder's, unless --name gives one.`,
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp

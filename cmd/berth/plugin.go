@@ -65,7 +65,7 @@ func (a *app) installCommand(use, short, method string, route func(name string) 
 
 The package is a zip file, a folder or a URL (http, https, file). The host reads a file or folder itself, so it must run
 on this machine; a folder is packed as "berth pack" does it, into a temporary zip.`,
-		Args:              cobra.ExactArgs(2),
+		Args:              takes(2, 2),
 		ValidArgsFunction: completePackage,
 	}
 	cmd.Flags().StringSliceVar(&functions, "functions", nil, "`names` of its functions, with commas (default: what the package says)")
@@ -91,9 +91,50 @@ on this machine; a folder is packed as "berth pack" does it, into a temporary zi
 			Functions []string `json:"functions,omitempty"`
 		}{name, file, functions}
 		answer, err := c.send(ctx, method, route(name), request)
-		return a.say(answer, name, err)
+		if err := a.say(answer, name, installHint(method, err)); err != nil || a.json {
+			return err
+		}
+		return a.sayInstalled(ctx, c, name)
 	}
 	return cmd
+}
+
+// installHint adds to an error what to do, where the host's words, which are eKuiper's, do not say.
+func installHint(method string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case method == http.MethodPost && strings.HasSuffix(err.Error(), ": duplicate"):
+		return fmt.Errorf("%w; \"berth plugin update\" replaces it", err)
+	case method == http.MethodPut && exitOf(err) == exitNotFound:
+		return fmt.Errorf("%w; \"berth plugin create\" installs it", err)
+	}
+	return err
+}
+
+// sayInstalled shows what came of a package: what its author most often gets wrong can be seen there.
+func (a *app) sayInstalled(ctx context.Context, c *client, name string) error {
+	var status struct {
+		Functions []struct{ Name string }
+		Module    struct{ Form string }
+		Warnings  []string
+	}
+	if _, err := c.get(ctx, pluginPath(name)+"/status", &status); err != nil {
+		return err
+	}
+	var functions []string
+	for _, f := range status.Functions {
+		functions = append(functions, printable(f.Name))
+	}
+	fmt.Fprintf(a.out, "functions: %s", strings.Join(functions, ", "))
+	if status.Module.Form != "" {
+		fmt.Fprintf(a.out, " (%s)", printable(status.Module.Form))
+	}
+	fmt.Fprintln(a.out)
+	for _, warning := range status.Warnings {
+		fmt.Fprintf(a.out, "warning: %s\n", printable(warning))
+	}
+	return nil
 }
 
 func completePackage(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -239,7 +280,7 @@ func (a *app) pluginStatus() *cobra.Command {
 // showCommand shows what GET <plugin><suffix> answers.
 func (a *app) showCommand(use, short, suffix string) *cobra.Command {
 	return &cobra.Command{
-		Use: use + " <name>", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeNames(pluginsPath, 1),
+		Use: use + " <name>", Short: short, Args: takes(1, 1), ValidArgsFunction: a.completeNames(pluginsPath, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkName(args[0]); err != nil {
 				return err
@@ -264,7 +305,7 @@ func (a *app) pluginRegister() *cobra.Command {
 		Use:   "register <name> <function>...",
 		Short: "Say which functions a plugin has",
 		Long:  "Says which functions a plugin has. The list replaces the one it had, and is kept.",
-		Args:  cobra.MinimumNArgs(2), ValidArgsFunction: a.completeNames(pluginsPath, 1),
+		Args:  takes(2, -1), ValidArgsFunction: a.completeNames(pluginsPath, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkName(args[0]); err != nil {
 				return err
@@ -286,7 +327,7 @@ func (a *app) pluginDrop() *cobra.Command {
 		Use:   "drop <name>...",
 		Short: "Remove plugins",
 		Long:  "Removes plugins. All that are named are tried; the exit code is that of the first that could not be dropped.",
-		Args:  cobra.MinimumNArgs(1), ValidArgsFunction: a.completeNames(pluginsPath, -1),
+		Args:  takes(1, -1), ValidArgsFunction: a.completeNames(pluginsPath, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client(quick)
 			if err != nil {
