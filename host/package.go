@@ -37,41 +37,38 @@ func (p *Package) Path(file string) string { return filepath.Join(p.Dir, filepat
 // Wasm is the name of the sandboxed build, whether it is there or not.
 func (p *Package) Wasm() string { return p.Name + ".wasm" }
 
-// Native returns the package's native builds: [<os>-<arch>/]<Name>[@<version>].so.
+// Native returns the package's native builds, as NativeBuild tells them.
 func (p *Package) Native() []string {
 	var builds []string
 	for _, file := range p.Files {
-		if folder, _, ok := strings.Cut(file, "/"); ok && !isTarget(folder) {
-			continue
-		}
-		if _, ok := p.nativeVersion(file); ok {
+		if _, ok := NativeBuild(p.Name, file); ok {
 			builds = append(builds, file)
 		}
 	}
 	return builds
 }
 
-// isTarget tells whether a folder is named like <os>-<arch>.
-func isTarget(folder string) bool {
-	system, arch, ok := strings.Cut(folder, "-")
-	return ok && isName(system) && isName(arch)
-}
-
-// nativeVersion tells whether file is a native build of this plugin, by
-// eKuiper's rule ^(name|Name)(@.*)?\.so$, and its version.
-func (p *Package) nativeVersion(file string) (version string, ok bool) {
-	stem, ok := strings.CutSuffix(file[strings.LastIndexByte(file, '/')+1:], ".so")
-	if !ok {
-		return "", false
+// NativeBuild tells whether a package's file (slash-separated) is a native build
+// of the plugin, and its version: [<os>-<arch>/]<Name>[@<version>].so, where the
+// name is the plugin's or its exported form, eKuiper's ^(name|Name)(@.*)?\.so$.
+func NativeBuild(plugin, file string) (version string, ok bool) {
+	if folder, rest, nested := strings.Cut(file, "/"); nested {
+		system, arch, target := strings.Cut(folder, "-")
+		if !target || !isName(system) || !isName(arch) || strings.Contains(arch, "-") {
+			return "", false
+		}
+		file = rest
 	}
+	stem, ok := strings.CutSuffix(file, ".so")
 	stem, version, _ = strings.Cut(stem, "@")
-	return version, stem == p.Name || stem == exported(p.Name)
+	return version, ok && (stem == plugin || stem == Exported(plugin))
 }
 
-// exported is the name with its first letter in upper case.
-func exported(name string) string {
-	first, size := utf8.DecodeRuneInString(name)
-	return string(unicode.ToUpper(first)) + name[size:]
+// Exported is a plugin's name with its first letter in upper case, as a Go plugin
+// exports it.
+func Exported(plugin string) string {
+	first, size := utf8.DecodeRuneInString(plugin)
+	return string(unicode.ToUpper(first)) + plugin[size:]
 }
 
 // Encoding is the encoding of a function: what the manifest declares, else what
@@ -107,7 +104,7 @@ func openPackage(kind Kind, name, digest, dir, cache string, limits Limits) (*Pa
 	}
 	p.Version = p.Manifest.Version
 	for _, build := range p.Native() {
-		if version, _ := p.nativeVersion(build); version != "" && p.Version == "" {
+		if version, _ := NativeBuild(name, build); version != "" && p.Version == "" {
 			p.Version = version
 		}
 	}
@@ -149,5 +146,5 @@ func (p *Package) checkBuilds() error {
 		found = "nothing"
 	}
 	return Fail(CodeInvalid, "invalid zip file: no build of %q in it: expected %s, %s.so or an executable named in %s.json, found: %s",
-		p.Name, p.Wasm(), exported(p.Name), p.Name, clip(found))
+		p.Name, p.Wasm(), Exported(p.Name), p.Name, clip(found))
 }

@@ -66,7 +66,7 @@ func TestNativeBuildFolders(t *testing.T) {
 
 func TestExportedName(t *testing.T) {
 	for name, want := range map[string]string{"echo": "Echo", "Echo": "Echo", "_x": "_x", "-x": "-x", "9": "9", "e": "E"} {
-		if got := exported(name); got != want {
+		if got := Exported(name); got != want {
 			t.Errorf("%s becomes %s, want %s", name, got, want)
 		}
 	}

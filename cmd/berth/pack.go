@@ -14,8 +14,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"berth/host"
 	"berth/host/archive"
@@ -252,44 +250,36 @@ func belongs(file, name string, manifest host.Manifest) bool {
 	case manifest.Executable:
 		return true
 	}
-	folder, rest, nested := strings.Cut(file, "/")
+	folder, _, nested := strings.Cut(file, "/")
 	if !nested {
-		return isNative(file, name)
+		return native(name)(file)
 	}
 	switch folder {
 	case "sources", "sinks", "functions", "etc":
 		return true
 	}
-	return strings.Count(folder, "-") == 1 && !strings.Contains(rest, "/") && isNative(rest, name)
+	return native(name)(file)
 }
 
-// isNative applies eKuiper's rule for native builds, ^(name|Name)(@.*)?\.so$, to a file's name.
-func isNative(file, name string) bool {
-	stem, ok := strings.CutSuffix(file, ".so")
-	stem, _, _ = strings.Cut(stem, "@")
-	return ok && (stem == name || stem == exported(name))
-}
-
-// exported is the name with its first letter in upper case.
-func exported(name string) string {
-	first, size := utf8.DecodeRuneInString(name)
-	return string(unicode.ToUpper(first)) + name[size:]
+// native tells the native builds of a plugin.
+func native(plugin string) func(file string) bool {
+	return func(file string) bool {
+		_, ok := host.NativeBuild(plugin, file)
+		return ok
+	}
 }
 
 // checkContent refuses a package that no host could run.
 func checkContent(result *packed, manifest host.Manifest) error {
 	name := result.Name
-	native := slices.ContainsFunc(result.Packed, func(file string) bool {
-		return strings.Count(file, "/") <= 1 && isNative(file[strings.LastIndexByte(file, '/')+1:], name)
-	})
 	executable := manifest.Executable
 	switch {
 	case executable != "" && !slices.Contains(result.Packed, executable):
 		return fail(exitRefused, "manifest %s.json names the executable %q, which is not in the folder", name, executable)
-	case executable == "" && !native && !slices.Contains(result.Packed, name+".wasm"):
+	case executable == "" && !slices.ContainsFunc(result.Packed, native(name)) && !slices.Contains(result.Packed, name+".wasm"):
 		found := few(append(slices.Clone(result.Packed), result.LeftOut...))
 		return fail(exitRefused, "no build of %q is in the folder: expected %s.wasm, %s.so or an executable named in %s.json, found: %s",
-			name, name, exported(name), name, found)
+			name, name, host.Exported(name), name, found)
 	}
 	if slices.Contains(result.Packed, "install.sh") {
 		result.Warnings = append(result.Warnings, "the package holds install.sh: hosts that run no scripts refuse it")

@@ -1,0 +1,226 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// undo is what to do, last first, if an operation fails half way.
+type undo struct {
+	steps []func()
+	files func() // removes files; done after the steps
+}
+
+func (u *undo) add(f func()) { u.steps = append(u.steps, f) }
+
+// keepFiles leaves the files to the next start.
+func (u *undo) keepFiles() { u.files = nil }
+
+func (u *undo) run() {
+	for _, f := range slices.Backward(u.steps) {
+		f()
+	}
+	if u.files != nil {
+		u.files()
+	}
+}
+
+// stage takes a package all the way into the index: the steps of design's "the
+// way of a package". old is the version it replaces, or nil. On failure
+// everything is as it was.
+func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, err error) {
+	var undo undo
+	defer func() {
+		if err != nil {
+			undo.run()
+			err = h.stageError(err)
+		}
+	}()
+	ctx, cancel := h.bound(ctx)
+	defer cancel()
+	work, err := os.MkdirTemp(h.layout.staging(), req.Name+"-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(work)
+
+	digest, err := h.fetch(ctx, req.File, filepath.Join(work, "package.zip"))
+	if err != nil {
+		return nil, fmt.Errorf("fail to download file %s: %w", clip(req.File), err)
+	}
+	// eKuiper's clients read this prefix for every fault from here to the
+	// functions' names.
+	install := func(err error) error {
+		return &Error{Code: CodeOf(err), Err: fmt.Errorf("fail to install plugin: %w", cause(err))}
+	}
+	warnings, err := h.unpack(ctx, work)
+	if err != nil {
+		return nil, install(err)
+	}
+	id := id{req.Kind, req.Name}
+	if err := checkScripts(filepath.Join(work, "files"), req.ShellParas); err != nil {
+		return nil, install(err)
+	}
+	// A package that is installed already stays where it is: its files may be
+	// in use. If they were changed, it is put in their place.
+	intact := false
+	if old != nil && old.record.Digest == digest {
+		if intact, err = sameFiles(filepath.Join(work, "files"), h.layout.files(id, digest)); err != nil {
+			return nil, install(err)
+		}
+	} else {
+		undo.files = func() { _ = h.layout.remove(id, digest) }
+	}
+	if !intact {
+		if err := h.layout.place(work, id, digest); err != nil {
+			return nil, install(err)
+		}
+	}
+	pkg, err := h.openPackage(id, digest)
+	if err == nil {
+		err = pkg.checkBuilds()
+	}
+	if err != nil {
+		return nil, install(err)
+	}
+	record := Record{Kind: req.Kind, Name: req.Name, Version: pkg.Version, Digest: digest, Source: req.File,
+		Preload: pkg.Manifest.Preload, Warnings: warnings, Installed: time.Now().UTC()}
+	module, record, err := h.choose(ctx, pkg, record)
+	if err != nil {
+		return nil, install(err)
+	}
+	undo.add(func() { h.closeModule(record.id(), module) })
+	record.Functions = functionsOf(req.Functions, pkg, module)
+	return h.commit(ctx, record, module, pkg, old, &undo)
+}
+
+// functionsOf decides the names of a plugin's functions: the request's list,
+// else the manifest's, else what the build exports, else the plugin's name.
+func functionsOf(requested []string, pkg *Package, module Module) []string {
+	if pkg.Kind != Functions {
+		return slices.Clone([]string(pkg.Manifest.Functions))
+	}
+	for _, list := range [][]string{requested, pkg.Manifest.Functions, module.Functions()} {
+		if len(list) > 0 {
+			return slices.Clone(list)
+		}
+	}
+	return []string{pkg.Name}
+}
+
+// commit binds the functions, makes the record durable, and swaps the index.
+func (h *Host) commit(ctx context.Context, record Record, module Module, pkg *Package, old *plugin, undo *undo) (*plugin, error) {
+	release, err := h.claim(record.id(), record.Functions)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if err := checkSymbols(record.Functions); err != nil {
+		return nil, Fail(CodeInvalid, "its functions: %w", err)
+	}
+	if err := checkEncodings(record, pkg, module); err != nil {
+		return nil, err
+	}
+	record.Revision = h.nextRevision()
+	p := h.newPlugin(record)
+	undo.add(func() {
+		h.forgetFigures(record.Functions)
+		if old == nil {
+			h.forgetSerial(record.id())
+		}
+	})
+	a, err := h.activation(p, module, pkg)
+	if err != nil {
+		return nil, err
+	}
+	record.Encodings = a.encodings()
+	p.record = record
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if old != nil && old.record.Digest == record.Digest {
+		undo.files = func() { _ = h.layout.writeRecord(old.record) }
+	}
+	if err := h.layout.writeRecord(record); err != nil {
+		return nil, err
+	}
+	if err := h.store.Put(record); err != nil {
+		if h.mayBeStored(record) {
+			undo.keepFiles()
+		}
+		return nil, err
+	}
+	p.activate(a)
+	h.swap(p, old)
+	if old != nil {
+		old.withdraw(h) // before the successor is in the cache
+	}
+	a.published()
+	return p, nil
+}
+
+// checkEncodings refuses an encoding declared for a function that is nowhere.
+func checkEncodings(record Record, pkg *Package, module Module) error {
+	for name := range pkg.Manifest.Encoding {
+		if !slices.Contains(record.Functions, name) && !slices.Contains(pkg.Manifest.Functions, name) && !slices.Contains(module.Functions(), name) {
+			return Fail(CodeInvalid, "manifest %s.json: \"encoding\" names %q, which is none of its functions: %v", pkg.Name, clip(name), record.Functions)
+		}
+	}
+	return nil
+}
+
+// mayBeStored tells whether a record could be in the store although putting it
+// failed, as when the disk fails in the last step. Then the next start decides
+// whether it is the old version that is installed or the new one, and the files
+// of both must be there.
+func (h *Host) mayBeStored(record Record) bool {
+	records, err := h.store.Load()
+	return err != nil || slices.ContainsFunc(records, func(r Record) bool {
+		return r.id() == record.id() && r.Revision == record.Revision
+	})
+}
+
+// reload makes a plugin anew from the package that is there, with another list
+// of functions.
+func (h *Host) reload(ctx context.Context, old *plugin, functions []string) (p *plugin, err error) {
+	if err := checkSymbols(functions); err != nil {
+		return nil, Fail(CodeInvalid, "property 'functions': %w", err)
+	}
+	var undo undo
+	defer func() {
+		if err != nil {
+			undo.run()
+			err = h.stageError(err)
+		}
+	}()
+	ctx, cancel := h.bound(ctx)
+	defer cancel()
+	pkg, module, err := h.open(ctx, old.record)
+	if err != nil {
+		return nil, err
+	}
+	undo.add(func() { h.closeModule(old.record.id(), module) })
+	record := old.record.clone()
+	record.Functions = slices.Clone(functions)
+	return h.commit(ctx, record, module, pkg, old, &undo)
+}
+
+// stageError gives an operation that failed because the host shuts down or the
+// disk is full that for its error.
+func (h *Host) stageError(err error) error {
+	if h.life.Err() != nil && CodeOf(err) == CodeCanceled {
+		return errClosing
+	}
+	return diskError(err)
+}
+
+// bound ends the context of an operation when the host shuts down.
+func (h *Host) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(h.life, cancel)
+	return ctx, func() { stop(); cancel() }
+}
