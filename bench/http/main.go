@@ -20,6 +20,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -39,6 +40,7 @@ type settings struct {
 	rounds      int
 	duration    time.Duration
 	connections int
+	timeouts    string
 	bare        bool
 }
 
@@ -47,9 +49,10 @@ func run(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("http", flag.ContinueOnError)
 	flags.StringVar(&s.berth, "berth", "bin/berth", "the binary to measure")
 	flags.StringVar(&s.guest, "guest", "bench/testdata/named.wasm", "an echo over the berth ABI that exports f0000000")
-	flags.IntVar(&s.rounds, "rounds", 7, "how often each server is driven")
-	flags.DurationVar(&s.duration, "duration", 4*time.Second, "of one round")
+	flags.IntVar(&s.rounds, "rounds", 15, "how often each server is driven")
+	flags.DurationVar(&s.duration, "duration", 2*time.Second, "of one round")
 	flags.IntVar(&s.connections, "connections", 64, "of wrk")
+	flags.StringVar(&s.timeouts, "timeouts", "0s,5s", "the host's limit of a call, one host for each")
 	flags.BoolVar(&s.bare, "bare", false, "be the bare server (used by the command itself)")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -148,7 +151,7 @@ func (s settings) start(dir string) (targets []*target, stop func(), err error) 
 	if err != nil {
 		return nil, stop, err
 	}
-	for _, timeout := range []string{"0s", "5s"} {
+	for timeout := range strings.SplitSeq(s.timeouts, ",") {
 		data := filepath.Join(dir, "data-"+timeout)
 		cmd := exec.Command(s.berth, "serve", "--listen", "127.0.0.1:0", "--data", data, "--timeout", timeout)
 		base, err := begin("berth, timeout "+timeout, "/invoke/f0000000", cmd)
