@@ -34,6 +34,7 @@ type Activation struct {
 	host    *Host
 	plugin  *plugin
 	module  Module
+	report  CapabilityReport
 	bound   map[string]*Bound
 	gate    gate
 	publish sync.Once
@@ -56,7 +57,7 @@ func (b *Bound) Activation() *Activation { return b.activation }
 // Plugin identifies the plugin among all that this process ever installed; it
 // stays the same when the plugin is evicted, updated and activated again, so a
 // cache can count its popularity by it.
-func (a *Activation) Plugin() uint64 { return a.plugin.serial }
+func (a *Activation) Plugin() uint64 { return a.plugin.lasting.serial }
 
 // Bound returns the activation's functions by name. It must not be changed.
 func (a *Activation) Bound() map[string]*Bound { return a.bound }
@@ -98,8 +99,10 @@ func (a *Activation) close() {
 		if err := a.module.Close(grace); err != nil {
 			a.host.log.Error("closing a plugin's module failed", "plugin", a.plugin.record.id().String(), "error", err)
 		}
+		fuel := a.module.Status().Fuel
 		a.plugin.mu.Lock()
 		delete(a.plugin.live, a)
+		a.plugin.lasting.fuel.Add(fuel) // together: nobody sees it in both places, or in none
 		a.plugin.mu.Unlock()
 		close(a.ended)
 	})
@@ -107,8 +110,8 @@ func (a *Activation) close() {
 
 // plugin is one installed version of a plugin, activated or not.
 type plugin struct {
-	record Record // never changed
-	serial uint64
+	record  Record // never changed
+	lasting *lasting
 
 	mu       sync.Mutex // guards what follows; never held across I/O
 	active   *Activation

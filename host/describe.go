@@ -93,6 +93,24 @@ type Status struct {
 	InFlight  int64
 	LastError *CallError // of a call; nil if none failed
 	Figures   []FunctionFigures
+
+	// Fuel is what the calls of the plugin used since the host started.
+	Fuel uint64
+
+	// Capabilities are nil if the package cannot be read.
+	Capabilities *CapabilityReport
+}
+
+// CapabilityReport is what a plugin asks for and what came of it: as it is
+// loaded, else as it would be. It must not be changed.
+type CapabilityReport struct {
+	Asked   Capabilities
+	Granted Grants
+	Denied  []Denial
+}
+
+func (p *Package) report() CapabilityReport {
+	return CapabilityReport{Asked: p.Manifest.Capabilities, Granted: p.Grants, Denied: p.Denied}
 }
 
 // Status tells the state of an installed plugin and its figures. The errors are
@@ -103,6 +121,7 @@ func (h *Host) Status(kind Kind, name string) (Status, error) {
 		return Status{}, err
 	}
 	s := h.status(p)
+	s.Capabilities = h.capabilities(p)
 	for _, function := range p.record.Functions {
 		if own := h.figures.lookup(function); own != nil {
 			s.Figures = append(s.Figures, own.figures())
@@ -111,8 +130,38 @@ func (h *Host) Status(kind Kind, name string) (Status, error) {
 	return s, nil
 }
 
+// capabilities reads the manifest of a plugin that is not loaded.
+func (h *Host) capabilities(p *plugin) *CapabilityReport {
+	p.mu.Lock()
+	a := p.active
+	p.mu.Unlock()
+	if a != nil {
+		return &a.report
+	}
+	i := p.record.id()
+	m, err := readManifest(h.layout.files(i, p.record.Digest), i.name)
+	if err != nil {
+		return nil // loading it says why
+	}
+	report := CapabilityReport{Asked: m.Capabilities}
+	if report.Granted, report.Denied, err = h.config.Policy.grant(m.Capabilities, h.layout.state(i), false); err != nil {
+		return nil
+	}
+	return &report
+}
+
+// Logs returns the lines that an installed plugin logged last, the newest last:
+// see PluginLog. The errors are those of Describe.
+func (h *Host) Logs(kind Kind, name string) (Lines, error) {
+	p, err := h.find("logs", kind, name)
+	if err != nil {
+		return Lines{}, err
+	}
+	return p.lasting.log.lines(), nil
+}
+
 // Statuses returns the status of every installed plugin, without the figures of
-// its functions (Figures has them), sorted by kind and name.
+// its functions (Figures has them) and its capabilities, sorted by kind and name.
 func (h *Host) Statuses() []Status {
 	plugins := h.index.Load().sorted()
 	all := make([]Status, 0, len(plugins))
@@ -127,7 +176,12 @@ func (h *Host) status(p *plugin) Status {
 	p.mu.Lock()
 	a, loading := p.active, p.loading
 	s.LoadError, s.LastError = p.lastLoad, p.lastCall
+	s.Fuel = p.lasting.fuel.Load()
+	live := slices.Collect(maps.Keys(p.live))
 	p.mu.Unlock()
+	for _, other := range live {
+		s.Fuel += other.module.Status().Fuel
+	}
 	switch {
 	case a != nil:
 		module := a.module.Status()

@@ -73,6 +73,20 @@ type ModuleStatus struct {
 	Busy      int    // of them in a call
 	Memory    int64  // bytes: compiled code and the memories of the instances
 	Pid       int    // of the plugin's process; 0 if it has none of its own
+
+	// Interruption is how calls that take too long are ended: "metered", or
+	// "close-on-context-done: <why it is not metered>". Empty: they are not, or
+	// the form has one way only.
+	Interruption string
+	// Isolation is what callers share: "keep", "fresh" or "instance". Empty if
+	// the form knows no such choice.
+	Isolation string
+	// Fuel is what all calls of this module so far used, the failed ones too; 0
+	// if it is not metered. It never falls, and can be read after Close.
+	Fuel uint64
+	// Notes are what else the operator should know of how the module runs, each
+	// a sentence without a full stop. They are for reading, not for programs.
+	Notes []string
 }
 
 // Encoding says how a function takes its input and gives its result.

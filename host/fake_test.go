@@ -92,6 +92,7 @@ type fakeModule struct {
 	engine  *fakeEngine
 	build   fakeBuild
 	inside  atomic.Int64
+	fuel    atomic.Uint64 // one a call
 	closed  atomic.Bool
 	once    sync.Once
 	closing chan struct{}
@@ -107,7 +108,7 @@ func (m *fakeModule) Function(name string) (host.Function, error) {
 }
 
 func (m *fakeModule) Status() host.ModuleStatus {
-	return host.ModuleStatus{Form: "fake", Instances: 1, Memory: m.build.Memory}
+	return host.ModuleStatus{Form: "fake", Instances: 1, Memory: m.build.Memory, Fuel: m.fuel.Load()}
 }
 
 // Close interrupts the calls that a hook of the engine lets be interrupted, and
@@ -141,6 +142,7 @@ func (f *fakeFunction) Encoding() host.Encoding { return host.EncodingRaw }
 func (f *fakeFunction) Call(ctx context.Context, dst, in []byte) ([]byte, error) {
 	m := f.module
 	m.inside.Add(1)
+	m.fuel.Add(1)
 	defer m.inside.Add(-1)
 	if m.closed.Load() {
 		m.engine.afterClose.Add(1)

@@ -21,6 +21,7 @@ type Config struct {
 	Engines []Engine // in the order of preference
 
 	Limits  Limits         // zero: DefaultLimits
+	Policy  Policy         // zero: plugins are granted nothing
 	Archive archive.Limits // zero fields: archive's defaults
 
 	Drain           time.Duration // how long calls may end in peace on drop, update and eviction; 0: 10 s
@@ -52,16 +53,18 @@ type Host struct {
 	figures *figures
 	layout  layout
 	ops     opLocks
+	logs    logs
 
 	index atomic.Pointer[index]
 	ready atomic.Bool
 
 	// mu guards what follows and is held while a new index is put in place;
-	// never across I/O. Lock order: plugin.mu, then mu, then figures.mu.
+	// never across I/O. Lock order: plugin.mu, then mu, then figures.mu
+	// or a pluginLog's.
 	mu       sync.Mutex
 	claims   map[string]id // function names of installs under way
 	revision uint64
-	serials  map[id]uint64
+	lasting  map[id]*lasting
 	serial   uint64
 	closing  bool
 
@@ -95,7 +98,7 @@ func New(ctx context.Context, config Config) (*Host, error) {
 		layout:  layout{config.Dir},
 		ops:     opLocks{locks: map[id]*opLock{}},
 		claims:  map[string]id{},
-		serials: map[id]uint64{},
+		lasting: map[id]*lasting{},
 		closed:  make(chan struct{}),
 	}
 	h.life, h.end = context.WithCancel(context.Background())
@@ -126,6 +129,10 @@ func (c *Config) complete() error {
 	l := c.Limits
 	refuse(l.Memory <= 0 || l.Input <= 0 || l.Output <= 0 || l.Instances <= 0, "Limits: memory, input, output and instances must be more than zero (start from DefaultLimits)")
 	refuse(l.Timeout < 0, "Limits: the timeout cannot be negative; 0 means none")
+	if err := c.Policy.Validate(); err != nil {
+		faults = append(faults, fmt.Errorf("Policy: %w", err))
+	}
+	refuse(l.Fuel < 0, "Limits: fuel cannot be negative; 0 means no bound")
 	dir, err := filepath.Abs(c.Dir)
 	if err != nil {
 		faults = append(faults, err)

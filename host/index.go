@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // index is what is installed. It is never changed: a change makes a new one,
@@ -103,13 +104,7 @@ func (h *Host) claim(owner id, functions []string) (release func(), err error) {
 func (h *Host) newPlugin(r Record) *plugin {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	serial, ok := h.serials[r.id()]
-	if !ok {
-		h.serial++
-		serial = h.serial
-		h.serials[r.id()] = serial
-	}
-	return &plugin{record: r, serial: serial}
+	return &plugin{record: r, lasting: h.lastingOf(r.id())}
 }
 
 func (h *Host) nextRevision() uint64 {
@@ -119,11 +114,39 @@ func (h *Host) nextRevision() uint64 {
 	return h.revision
 }
 
-// forgetSerial is called when a plugin is dropped.
-func (h *Host) forgetSerial(i id) {
+// lasting is what stays of a plugin over its versions, until it is dropped.
+type lasting struct {
+	serial uint64
+	log    *pluginLog
+	fuel   atomic.Uint64 // of modules that are closed
+}
+
+// lastingOf returns what stays of a plugin. The caller holds mu.
+func (h *Host) lastingOf(i id) *lasting {
+	l := h.lasting[i]
+	if l == nil {
+		h.serial++
+		l = &lasting{serial: h.serial, log: h.logs.open(h.log, i)}
+		h.lasting[i] = l
+	}
+	return l
+}
+
+// logOf returns the log of a plugin that is or is about to be installed.
+func (h *Host) logOf(i id) *pluginLog {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.serials, i)
+	return h.lastingOf(i).log
+}
+
+// forgetLasting is called when a plugin is dropped, or was not installed.
+func (h *Host) forgetLasting(i id) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if l := h.lasting[i]; l != nil {
+		l.log.close()
+		delete(h.lasting, i)
+	}
 }
 
 // forgetFigures drops the figures of those of the functions that no plugin has

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"os"
 
 	"berth/host/archive"
 )
@@ -67,7 +68,7 @@ func (h *Host) Update(ctx context.Context, req Request) (_ Record, err error) {
 	return p.record.clone(), nil
 }
 
-// Drop removes a plugin. No call made after Drop returned succeeds; calls in
+// Drop removes a plugin, with its data folder and its log. No call made after Drop returned succeeds; calls in
 // flight end in peace before it returns.
 //
 // # Errors
@@ -90,7 +91,10 @@ func (h *Host) Drop(ctx context.Context, kind Kind, name string) (err error) {
 	}
 	h.swap(nil, old)
 	h.finish(old, nil)
-	h.forgetSerial(id)
+	h.forgetLasting(id)
+	if err := os.RemoveAll(h.layout.state(id)); err != nil {
+		h.log.Error("removing a plugin's data failed; the next start tries again", "plugin", id.String(), "error", err)
+	}
 	h.log.Info("plugin dropped", "plugin", id.String())
 	return nil
 }

@@ -18,12 +18,15 @@ import (
 //	plugins/<kind>/<name>/<digest>/          unpacked packages
 //	plugins/<kind>/<name>/<digest>.json      the record, to rebuild a lost store from
 //	cache/<kind>/<name>/<digest>/            what engines can make again
+//	state/<kind>/<name>/                     the plugin's own data, over all of its versions
 //	staging/<random>/                        operations under way
-//	lost+found/<kind>/<name>/                what no record named when the store was lost
+//	lost+found/<kind>/<name>/                what no record named when the store was lost;
+//	                                         its own data as state, state-1, ...
 type layout struct{ dir string }
 
 func (l layout) plugins() string { return filepath.Join(l.dir, "plugins") }
 func (l layout) caches() string  { return filepath.Join(l.dir, "cache") }
+func (l layout) states() string  { return filepath.Join(l.dir, "state") }
 func (l layout) staging() string { return filepath.Join(l.dir, "staging") }
 
 func (l layout) plugin(i id) string {
@@ -40,6 +43,11 @@ func (l layout) record(i id, digest string) string {
 
 func (l layout) cache(i id, digest string) string {
 	return filepath.Join(l.caches(), i.kind.String(), i.name, digest)
+}
+
+// state is the plugin's own data folder. It is made when it is granted.
+func (l layout) state(i id) string {
+	return filepath.Join(l.states(), i.kind.String(), i.name)
 }
 
 // make makes the folders. They are private: what engines cache is trusted.
@@ -82,6 +90,24 @@ func (l layout) setAside(path string, i id) error {
 		return err
 	}
 	return os.Rename(path, filepath.Join(to, filepath.Base(path)))
+}
+
+// setStateAside moves a plugin's own data out of the way, beside what earlier
+// plugins of its name left there.
+func (l layout) setStateAside(i id) error {
+	to := filepath.Join(l.dir, "lost+found", i.kind.String(), i.name)
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return err
+	}
+	place := filepath.Join(to, "state")
+	for n := 1; ; n++ {
+		if _, err := os.Lstat(place); errors.Is(err, fs.ErrNotExist) {
+			return os.Rename(l.state(i), place)
+		} else if err != nil {
+			return err
+		}
+		place = filepath.Join(to, fmt.Sprintf("state-%d", n))
+	}
 }
 
 // sameFiles tells whether two folders hold the same files with the same bytes.

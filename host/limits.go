@@ -18,10 +18,12 @@ type Limits struct {
 	Output    Bytes         // result of one call
 	Timeout   time.Duration // of one call; 0: none, and nothing that enforces one is built in
 	Instances int           // instances at one time
+	Fuel      int64         // of one call, in the sandbox's units; 0: no bound
 }
 
 // DefaultLimits hold unless the operator sets others: 64 MiB of memory, 16 MiB
-// of input and output, 5 s a call, four instances a processor.
+// of input and output, 5 s a call, four instances a processor, fuel without a
+// bound.
 func DefaultLimits() Limits {
 	return Limits{
 		Memory:    64 << 20,
@@ -97,6 +99,12 @@ func (l Limits) Narrow(s LimitSpec) (Limits, error) {
 			wider("instances", *s.Instances, l.Instances)
 		}
 		l.Instances = *s.Instances
+	}
+	if s.Fuel != nil {
+		if l.Fuel > 0 && *s.Fuel > l.Fuel {
+			wider("fuel", *s.Fuel, l.Fuel)
+		}
+		l.Fuel = *s.Fuel
 	}
 	if len(faults) > 0 {
 		return l, Fail(CodeInvalid, "%w", errors.Join(faults...))

@@ -80,38 +80,38 @@ func TestDurationJSON(t *testing.T) {
 func ptr[T any](v T) *T { return &v }
 
 func TestNarrow(t *testing.T) {
-	host := Limits{Memory: 64 << 20, Input: 16 << 20, Output: 8 << 20, Timeout: 5 * time.Second, Instances: 8}
+	host := Limits{Memory: 64 << 20, Input: 16 << 20, Output: 8 << 20, Timeout: 5 * time.Second, Instances: 8, Fuel: 1000}
 	got, err := host.Narrow(LimitSpec{})
 	if err != nil || got != host {
 		t.Errorf("nothing asked: %+v, %v", got, err)
 	}
-	got, err = host.Narrow(LimitSpec{Memory: ptr(Bytes(1 << 20)), Input: ptr(Bytes(2)), Output: ptr(Bytes(3)), Timeout: ptr(Duration(time.Millisecond)), Instances: ptr(1)})
-	if want := (Limits{1 << 20, 2, 3, time.Millisecond, 1}); err != nil || got != want {
+	got, err = host.Narrow(LimitSpec{Memory: ptr(Bytes(1 << 20)), Input: ptr(Bytes(2)), Output: ptr(Bytes(3)), Timeout: ptr(Duration(time.Millisecond)), Instances: ptr(1), Fuel: ptr(int64(7))})
+	if want := (Limits{1 << 20, 2, 3, time.Millisecond, 1, 7}); err != nil || got != want {
 		t.Errorf("narrowed: %+v, %v, want %+v", got, err, want)
 	}
-	got, err = host.Narrow(LimitSpec{Memory: ptr(host.Memory), Input: ptr(host.Input), Output: ptr(host.Output), Timeout: ptr(Duration(host.Timeout)), Instances: ptr(host.Instances)})
+	got, err = host.Narrow(LimitSpec{Memory: ptr(host.Memory), Input: ptr(host.Input), Output: ptr(host.Output), Timeout: ptr(Duration(host.Timeout)), Instances: ptr(host.Instances), Fuel: ptr(host.Fuel)})
 	if err != nil || got != host {
 		t.Errorf("the same asked: %+v, %v", got, err)
 	}
 	without := host
-	without.Timeout = 0
-	if got, err := without.Narrow(LimitSpec{Timeout: ptr(Duration(time.Hour))}); err != nil || got.Timeout != time.Hour {
-		t.Errorf("a timeout where the host has none: %v, %v", got.Timeout, err)
+	without.Timeout, without.Fuel = 0, 0
+	if got, err := without.Narrow(LimitSpec{Timeout: ptr(Duration(time.Hour)), Fuel: ptr(int64(1 << 60))}); err != nil || got.Timeout != time.Hour || got.Fuel != 1<<60 {
+		t.Errorf("a timeout and fuel where the host bounds neither: %v, %v, %v", got.Timeout, got.Fuel, err)
 	}
 }
 
 // TestNarrowWider asks for more than the host gives: each limit is named with
 // both values, all at once.
 func TestNarrowWider(t *testing.T) {
-	host := Limits{Memory: 64 << 20, Input: 16 << 20, Output: 8 << 20, Timeout: 5 * time.Second, Instances: 8}
-	_, err := host.Narrow(LimitSpec{Memory: ptr(Bytes(65 << 20)), Input: ptr(Bytes(17 << 20)), Output: ptr(Bytes(9 << 20)), Timeout: ptr(Duration(time.Minute)), Instances: ptr(9)})
+	host := Limits{Memory: 64 << 20, Input: 16 << 20, Output: 8 << 20, Timeout: 5 * time.Second, Instances: 8, Fuel: 1000}
+	_, err := host.Narrow(LimitSpec{Memory: ptr(Bytes(65 << 20)), Input: ptr(Bytes(17 << 20)), Output: ptr(Bytes(9 << 20)), Timeout: ptr(Duration(time.Minute)), Instances: ptr(9), Fuel: ptr(int64(1001))})
 	if CodeOf(err) != CodeInvalid {
 		t.Fatalf("got %v, want CodeInvalid", err)
 	}
 	for _, want := range []string{
 		`"limits.memory" asks for 65MiB, over this host's 64MiB`, `"limits.input" asks for 17MiB, over this host's 16MiB`,
 		`"limits.output" asks for 9MiB, over this host's 8MiB`, `"limits.timeout" asks for 1m0s, over this host's 5s`,
-		`"limits.instances" asks for 9, over this host's 8`, "lower it in the manifest",
+		`"limits.instances" asks for 9, over this host's 8`, `"limits.fuel" asks for 1001, over this host's 1000`, "lower it in the manifest",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in: %v", want, err)
@@ -121,7 +121,7 @@ func TestNarrowWider(t *testing.T) {
 
 func TestDefaultLimits(t *testing.T) {
 	l := DefaultLimits()
-	if l.Memory != 64<<20 || l.Input != 16<<20 || l.Output != 16<<20 || l.Timeout != 5*time.Second || l.Instances < 4 {
+	if l.Memory != 64<<20 || l.Input != 16<<20 || l.Output != 16<<20 || l.Timeout != 5*time.Second || l.Instances < 4 || l.Fuel != 0 {
 		t.Errorf("%+v", l)
 	}
 }

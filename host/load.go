@@ -9,9 +9,16 @@ import (
 	"strings"
 )
 
-// openPackage reads the package of a plugin from where it stays.
+// openPackage reads the package of a plugin from where it stays, for an engine to
+// load it, and grants it what the policy allows.
 func (h *Host) openPackage(i id, digest string) (*Package, error) {
-	return openPackage(i.kind, i.name, digest, h.layout.files(i, digest), h.layout.cache(i, digest), h.config.Limits)
+	p, err := openPackage(i.kind, i.name, digest, h.layout.files(i, digest), h.layout.cache(i, digest), h.config.Limits)
+	if err != nil {
+		return nil, err
+	}
+	p.Log = h.logOf(i)
+	p.Grants, p.Denied, err = h.config.Policy.grant(p.Manifest.Capabilities, h.layout.state(i), true)
+	return p, err
 }
 
 // choose asks the engines in turn and loads the package with the first that
@@ -106,7 +113,7 @@ func loadFault(err error) error {
 
 // activation binds every function of a loaded module.
 func (h *Host) activation(p *plugin, module Module, pkg *Package) (*Activation, error) {
-	a := &Activation{host: h, plugin: p, module: module, bound: make(map[string]*Bound, len(p.record.Functions)), gate: newGate(), ended: make(chan struct{})}
+	a := &Activation{host: h, plugin: p, module: module, report: pkg.report(), bound: make(map[string]*Bound, len(p.record.Functions)), gate: newGate(), ended: make(chan struct{})}
 	for _, name := range p.record.Functions {
 		function, err := module.Function(name)
 		if err != nil {

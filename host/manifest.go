@@ -20,7 +20,8 @@ const maxFunctions = 4096
 // wasm manifest and the user-interface metadata of native plugins; keys at the
 // top level that Berth does not know are theirs and are ignored. Below "wasm",
 // "limits" and "capabilities", which are Berth's own, an unknown key is a
-// mistake and is refused.
+// mistake and is refused. A manifest whose "wasm" is a list is Extism's: see
+// parseExtism.
 type Manifest struct {
 	Name       string   `json:"name,omitempty"`
 	Version    string   `json:"version,omitempty"`
@@ -40,33 +41,8 @@ type Manifest struct {
 
 	// Preload loads the plugin at start instead of at its first call.
 	Preload bool `json:"preload,omitempty"`
-}
 
-// WasmSpec is what only the sandbox reads.
-type WasmSpec struct {
-	ABI       string `json:"abi,omitempty"`       // empty: found from imports and exports
-	Isolation string `json:"isolation,omitempty"` // "keep" (default), "fresh", "instance"
-	Compiler  string `json:"compiler,omitempty"`  // "compiler" (default where there is one) or "interpreter"
-}
-
-// Capabilities is what a sandboxed plugin asks for; it gets nothing else.
-type Capabilities struct {
-	Hosts  []string          `json:"hosts,omitempty"`
-	Paths  map[string]string `json:"paths,omitempty"`
-	Env    map[string]string `json:"env,omitempty"`
-	Config map[string]string `json:"config,omitempty"`
-}
-
-// Asked names the capabilities that are asked for, sorted.
-func (c Capabilities) Asked() []string {
-	var asked []string
-	for name, n := range map[string]int{"hosts": len(c.Hosts), "paths": len(c.Paths), "env": len(c.Env), "config": len(c.Config)} {
-		if n > 0 {
-			asked = append(asked, name)
-		}
-	}
-	slices.Sort(asked)
-	return asked
+	extism bool // it was written as an Extism manifest
 }
 
 // Symbols is a list of names. In eKuiper's metadata of native plugins the
@@ -98,10 +74,20 @@ func (s *Symbols) UnmarshalJSON(data []byte) error {
 // key and say what it may be; all faults are reported together.
 func ParseManifest(data []byte) (Manifest, error) {
 	var m Manifest
-	if len(data) > maxManifest {
-		return m, Fail(CodeInvalid, "the manifest has %d bytes: at most %d are read", len(data), maxManifest)
+	if len(data) > maxExtism {
+		return m, tooLong(len(data))
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	if isExtism(data) {
+		m, err := parseExtism(data)
+		if err != nil {
+			return m, Fail(CodeInvalid, "%w", err)
+		}
+		return m, nil
+	}
+	if len(data) > maxManifest {
+		return m, tooLong(len(data))
+	}
 	if err := json.Unmarshal(data, &m); err != nil {
 		return m, Fail(CodeInvalid, "%w", err)
 	}
@@ -109,6 +95,10 @@ func ParseManifest(data []byte) (Manifest, error) {
 		return m, Fail(CodeInvalid, "%w", err)
 	}
 	return m, nil
+}
+
+func tooLong[T int | int64](length T) error {
+	return Fail(CodeInvalid, "the manifest has %d bytes: at most %d are read, or %d of an Extism manifest", length, maxManifest, maxExtism)
 }
 
 // checkOwnKeys refuses unknown keys below the objects that are Berth's own: a
@@ -167,6 +157,7 @@ func (m *Manifest) validate() error {
 	oneOf("wasm.abi", m.Wasm.ABI, "numeric", "berth", "extism", "command", "wapc")
 	oneOf("wasm.isolation", m.Wasm.Isolation, "keep", "fresh", "instance")
 	oneOf("wasm.compiler", m.Wasm.Compiler, "compiler", "interpreter")
+	oneOf("wasm.vars", m.Wasm.Vars, "plugin", "instance")
 	if m.Processes < 0 {
 		fault("\"processes\" is %d: it cannot be negative", m.Processes)
 	}
@@ -185,8 +176,11 @@ func (m *Manifest) validate() error {
 			}
 		}
 	}
-	if err := m.Limits.validate(); err != nil {
-		faults = append(faults, err)
+	capability := func(name string) string { return "capabilities." + name }
+	for _, err := range []error{m.Wasm.validate(), m.Limits.validate(), m.Capabilities.validate(capability)} {
+		if err != nil {
+			faults = append(faults, err)
+		}
 	}
 	slices.SortFunc(faults, func(a, b error) int { return bytes.Compare([]byte(a.Error()), []byte(b.Error())) })
 	return errors.Join(faults...)

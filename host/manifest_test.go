@@ -27,10 +27,15 @@ func TestParseManifestGood(t *testing.T) {
 		{"everything of ours", `{"engine":"wasm","wasm":{"abi":"berth","isolation":"keep","compiler":"interpreter"},"functions":["resize"],
 			"encoding":{"resize":"raw"},"limits":{"memory":"32MiB","input":1024,"output":"4MiB","timeout":"250ms","instances":8,"fuel":50000000},
 			"capabilities":{"hosts":["api.example.com"],"paths":{"data":"/data:ro"},"env":{"TZ":"UTC"},"config":{"unit":"C"}},"processes":2,"preload":true}`,
-			Manifest{Engine: "wasm", Wasm: WasmSpec{"berth", "keep", "interpreter"}, Functions: Symbols{"resize"}, Encoding: map[string]Encoding{"resize": EncodingRaw},
+			Manifest{Engine: "wasm", Wasm: WasmSpec{ABI: "berth", Isolation: "keep", Compiler: "interpreter"}, Functions: Symbols{"resize"}, Encoding: map[string]Encoding{"resize": EncodingRaw},
 				Limits:       LimitSpec{ptr(Bytes(32 << 20)), ptr(Bytes(1024)), ptr(Bytes(4 << 20)), ptr(Duration(250 * time.Millisecond)), ptr(8), ptr(int64(50000000))},
-				Capabilities: Capabilities{[]string{"api.example.com"}, map[string]string{"data": "/data:ro"}, map[string]string{"TZ": "UTC"}, map[string]string{"unit": "C"}},
+				Capabilities: Capabilities{Hosts: []string{"api.example.com"}, Paths: map[string]string{"data": "/data:ro"}, Env: map[string]string{"TZ": "UTC"}, Config: map[string]string{"unit": "C"}},
 				Processes:    2, Preload: true}},
+		{"modules and what they have", `{"wasm":{"vars":"instance","args":["-v"],"modules":[{"name":"lib","path":"lib/a.wasm","hash":"` + digestOfNothing + `"},{"path":"b.wasm"}],"maxVars":0,"maxResponse":"1MiB"},
+			"capabilities":{"hosts":["*"],"paths":{".":"/","/srv":"/srv:ro"},"clock":true,"random":true}}`,
+			Manifest{Wasm: WasmSpec{Vars: "instance", Args: []string{"-v"}, MaxVars: ptr(Bytes(0)), MaxResponse: ptr(Bytes(1 << 20)),
+				Modules: []WasmModule{{Name: "lib", Path: "lib/a.wasm", Hash: digestOfNothing}, {Path: "b.wasm"}}},
+				Capabilities: Capabilities{Hosts: []string{"*"}, Paths: map[string]string{".": "/", "/srv": "/srv:ro"}, Clock: true, Random: true}}},
 		{"encoding without a list of functions", `{"encoding":{"f":"json"}}`, Manifest{Encoding: map[string]Encoding{"f": EncodingJSON}}},
 		{"milliseconds", `{"limits":{"timeout":250}}`, Manifest{Limits: LimitSpec{Timeout: ptr(Duration(250 * time.Millisecond))}}},
 		{"null limits", `{"limits":{"memory":null},"functions":null}`, Manifest{}},
@@ -85,6 +90,22 @@ func TestParseManifestBad(t *testing.T) {
 		{"long version", long, []string{`"version" is longer than 128`}},
 		{"too many functions", many, []string{"4097 names: at most 4096"}},
 		{"too big", `{"about":"` + strings.Repeat("x", maxManifest) + `"}`, []string{"bytes: at most 1048576 are read"}},
+		{"a second main module", `{"wasm":{"modules":[{"path":"a.wasm"},{"path":"b.wasm"}]}}`, []string{`"wasm.modules"`, "module 1 is the second main module"}},
+		{"two modules of a name", `{"wasm":{"modules":[{"path":"a.wasm","name":"x"},{"path":"b.wasm","name":"x"},{"path":"c.wasm"}]}}`, []string{`the second of the name "x"`}},
+		{"the host's own module", `{"wasm":{"modules":[{"path":"a.wasm","name":"extism:host/env"},{"path":"b.wasm"}]}}`, []string{"the host's own functions"}},
+		{"module paths", `{"wasm":{"modules":[{"path":"/a.wasm","name":"a"},{"path":"../b.wasm","name":"b"},{"name":"c"},{"path":"./d.wasm"}]}}`,
+			[]string{`module 0: its path "/a.wasm"`, `module 1: its path "../b.wasm"`, `module 2: it has no "path"`, `module 3: its path "./d.wasm"`}},
+		{"module hash", `{"wasm":{"modules":[{"path":"a.wasm","hash":"` + strings.ToUpper(digestOfNothing) + `"}]}}`, []string{"no SHA-256 in lower-case hex"}},
+		{"a module's URL", `{"wasm":{"modules":[{"url":"https://example.com/a.wasm"}]}}`, []string{`"wasm"`, "url"}},
+		{"arguments", `{"wasm":{"args":["a\u0000"]}}`, []string{`"wasm.args": entry 0 has a zero byte`}},
+		{"too many arguments", `{"wasm":{"args":[` + strings.Repeat(`"",`, 256) + `""]}}`, []string{"257 arguments"}},
+		{"unknown place of variables", `{"wasm":{"vars":"host"}}`, []string{`"wasm.vars" is "host"`, `"instance"`}},
+		{"host patterns", `{"capabilities":{"hosts":["https://a.b/c","a.b:80",""]}}`, []string{`"capabilities.hosts"`, "is a URL", "without port", "empty"}},
+		{"folders", `{"capabilities":{"paths":{"../x":"/a","a/../b":"/b","y":"c","z":"/d/../e:ro","":"/f","g":"/g","./g":"/g:ro"}}}`,
+			[]string{`"capabilities.paths"`, `"../x" has ".."`, `"a/../b" has ".."`, `"y" is to be "c"`, `"/d/../e"`, "a folder has no name", `two folders are to be "/g"`}},
+		{"environment", `{"capabilities":{"env":{"A=B":"x","":"y","C":"\u0000"}}}`, []string{`"capabilities.env": "A=B"`, "a variable has no name", `the value of "C"`}},
+		{"configuration", `{"capabilities":{"config":{"":"x"}}}`, []string{`"capabilities.config": an entry has no key`}},
+		{"a large environment", `{"capabilities":{"env":{"A":"` + strings.Repeat("x", 128<<10) + `"}}}`, []string{`"capabilities.env": 1 entries with 131073 bytes: at most 1024 with 128KiB`}},
 		{"several faults", `{"engine":"x","processes":-1,"limits":{"fuel":0},"functions":["a","a"],"wasm":{"abi":"y"}}`,
 			[]string{`"engine" is "x"`, `"processes"`, "limits.fuel", "named twice", `"wasm.abi"`}},
 	} {
@@ -137,8 +158,8 @@ func TestCapabilitiesAsked(t *testing.T) {
 	if got := (Capabilities{}).Asked(); len(got) != 0 {
 		t.Errorf("nothing asked: %v", got)
 	}
-	c := Capabilities{Hosts: []string{"a"}, Paths: map[string]string{"b": "c"}, Env: map[string]string{"d": "e"}, Config: map[string]string{"f": "g"}}
-	if got := c.Asked(); !reflect.DeepEqual(got, []string{"config", "env", "hosts", "paths"}) {
+	c := Capabilities{Hosts: []string{"a"}, Paths: map[string]string{"b": "c"}, Env: map[string]string{"d": "e"}, Config: map[string]string{"f": "g"}, Clock: true, Random: true}
+	if got := c.Asked(); !reflect.DeepEqual(got, []string{"clock", "config", "env", "hosts", "paths", "random"}) {
 		t.Errorf("asked: %v", got)
 	}
 }

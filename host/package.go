@@ -23,6 +23,10 @@ type Package struct {
 	Limits   Limits   // the host's, narrowed by the manifest
 	Version  string   // the manifest's, else the native build's; may be empty
 	Files    []string // slash-separated, sorted
+
+	Grants Grants    // the capabilities that it has
+	Denied []Denial  // those that it asked for and has not
+	Log    PluginLog // where what its guests say goes; never nil
 }
 
 // Has tells whether the package holds the file (slash-separated).
@@ -34,8 +38,16 @@ func (p *Package) Has(file string) bool {
 // Path returns the absolute path of one of the package's files.
 func (p *Package) Path(file string) string { return filepath.Join(p.Dir, filepath.FromSlash(file)) }
 
-// Wasm is the name of the sandboxed build, whether it is there or not.
-func (p *Package) Wasm() string { return p.Name + ".wasm" }
+// Wasm is the file of the sandboxed build, whether it is there or not: the main
+// one of the manifest's modules, else <name>.wasm.
+func (p *Package) Wasm() string {
+	if modules := p.Manifest.Wasm.Modules; len(modules) > 0 {
+		if _, main, err := moduleNames(modules); err == nil {
+			return modules[main].Path
+		}
+	}
+	return p.Name + ".wasm"
+}
 
 // Native returns the package's native builds, as NativeBuild tells them.
 func (p *Package) Native() []string {
@@ -83,7 +95,7 @@ func (p *Package) Encoding(function string, implied Encoding) Encoding {
 // openPackage reads an unpacked package: its files, its manifest, its limits.
 // Faults are CodeInvalid, in words that follow "fail to install plugin: ".
 func openPackage(kind Kind, name, digest, dir, cache string, limits Limits) (*Package, error) {
-	p := &Package{Kind: kind, Name: name, Digest: digest, Dir: dir, Cache: cache}
+	p := &Package{Kind: kind, Name: name, Digest: digest, Dir: dir, Cache: cache, Log: discard{}}
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -96,10 +108,14 @@ func openPackage(kind Kind, name, digest, dir, cache string, limits Limits) (*Pa
 		return nil, err
 	}
 	slices.Sort(p.Files)
-	if err := p.readManifest(); err != nil {
+	if p.Manifest, err = readManifest(dir, name); err != nil {
 		return nil, err
 	}
+	p.Manifest.Wasm.dropSources() // they are files by now
 	if p.Limits, err = limits.Narrow(p.Manifest.Limits); err != nil {
+		if p.Manifest.extism {
+			err = Fail(CodeInvalid, "%w; in an Extism manifest \"limits.memory\" is \"memory.max_pages\", of 64 KiB each, and \"limits.timeout\" is \"timeout_ms\"", cause(err))
+		}
 		return nil, err
 	}
 	p.Version = p.Manifest.Version
@@ -111,33 +127,43 @@ func openPackage(kind Kind, name, digest, dir, cache string, limits Limits) (*Pa
 	return p, nil
 }
 
-func (p *Package) readManifest() error {
-	file := p.Name + ".json"
-	if !p.Has(file) {
-		return nil
+// readManifest reads the manifest of a package in dir; one that has none has an
+// empty one.
+func readManifest(dir, name string) (m Manifest, err error) {
+	file := name + ".json"
+	path := filepath.Join(dir, file)
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return m, nil
+	case err != nil:
+		return m, err
+	case info.IsDir():
+		return m, nil
 	}
-	info, err := os.Stat(p.Path(file))
+	if info.Size() > maxExtism {
+		return m, Fail(CodeInvalid, "manifest %s: %w", file, cause(tooLong(info.Size())))
+	}
+	data, err := os.ReadFile(path)
 	if err != nil {
-		return err
+		return m, err
 	}
-	if info.Size() > maxManifest {
-		return Fail(CodeInvalid, "manifest %s has %d bytes: at most %d are read", file, info.Size(), maxManifest)
+	if m, err = ParseManifest(data); err != nil {
+		return m, Fail(CodeInvalid, "manifest %s: %w", file, errors.Unwrap(err))
 	}
-	data, err := os.ReadFile(p.Path(file))
-	if err != nil {
-		return err
+	if m.Name != "" && m.Name != name {
+		return m, Fail(CodeInvalid, "invalid plugin, expect name '%s' but got '%s': make the name in %s and in the request the same", name, clip(m.Name), file)
 	}
-	if p.Manifest, err = ParseManifest(data); err != nil {
-		return Fail(CodeInvalid, "manifest %s: %w", file, errors.Unwrap(err))
-	}
-	if p.Manifest.Name != "" && p.Manifest.Name != p.Name {
-		return Fail(CodeInvalid, "invalid plugin, expect name '%s' but got '%s': make the name in %s and in the request the same", p.Name, clip(p.Manifest.Name), file)
-	}
-	return nil
+	return m, nil
 }
 
 // checkBuilds refuses a package with nothing in it that any engine could run.
 func (p *Package) checkBuilds() error {
+	for _, module := range p.Manifest.Wasm.Modules {
+		if !p.Has(module.Path) {
+			return Fail(CodeInvalid, "manifest %s.json: the package has no file %s, which is one of its modules", p.Name, clip(module.Path))
+		}
+	}
 	if p.Has(p.Wasm()) || len(p.Native()) > 0 || p.Manifest.Executable != "" {
 		return nil
 	}

@@ -142,7 +142,7 @@ func TestOpenPackageRefuses(t *testing.T) {
 		{"manifest", `{`, "manifest echo.json: unexpected end of JSON input"},
 		{"name", `{"name":"ECHO"}`, "invalid plugin, expect name 'echo' but got 'ECHO'"},
 		{"limits", `{"limits":{"memory":"1TiB"}}`, `"limits.memory" asks for 1TiB, over this host's 64MiB`},
-		{"size", strings.Repeat(" ", maxManifest+1), "manifest echo.json has 1048577 bytes"},
+		{"size", strings.Repeat(" ", maxManifest+1), "manifest echo.json: the manifest has 1048577 bytes"},
 	} {
 		_, err := openFiles(t, "echo", map[string]string{"echo.json": test.manifest, "echo.wasm": ""})
 		if CodeOf(err) != CodeInvalid || !strings.HasPrefix(err.Error(), test.want) {

@@ -129,6 +129,7 @@ func (h *Host) sweep(ctx context.Context, index *index) error {
 		})
 		faults = append(faults, err)
 	}
+	faults = append(faults, h.sweepStates(ctx, index))
 	for i, p := range index.plugins {
 		if _, err := os.Stat(h.layout.files(i, p.record.Digest)); err != nil {
 			h.log.Error("a plugin's files are gone: its calls fail until it is updated or installed anew", "plugin", i.String(), "error", err)
@@ -139,10 +140,50 @@ func (h *Host) sweep(ctx context.Context, index *index) error {
 	return errors.Join(faults...)
 }
 
+// sweepStates removes the data of plugins that are not installed: what is left
+// of a drop that a crash cut short. If the store was lost, it is kept aside.
+func (h *Host) sweepStates(ctx context.Context, index *index) error {
+	var faults []error
+	err := eachPlugin(h.layout.states(), func(i id) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		switch {
+		case index.plugins[i] != nil:
+		case h.store.Fresh():
+			h.log.Warn("the store was lost, and this is the data of a plugin in no record: kept aside", "plugin", i.String())
+			faults = append(faults, h.layout.setStateAside(i))
+		default:
+			h.log.Info("removing the data of a plugin that was dropped", "plugin", i.String())
+			faults = append(faults, os.RemoveAll(h.layout.state(i)))
+		}
+		return nil
+	})
+	return errors.Join(append(faults, err)...)
+}
+
 // eachVersion calls f for every entry in the folder of every plugin below top,
-// and removes folders that are empty then. What is not a plugin's folder is
-// left alone.
+// and removes folders that are empty then.
 func (h *Host) eachVersion(top string, f func(i id, entry string) error) error {
+	return eachPlugin(top, func(i id) error {
+		dir := filepath.Join(top, i.kind.String(), i.name)
+		versions, err := entries(dir)
+		if err != nil {
+			return err
+		}
+		for _, version := range versions {
+			if err := f(i, version.Name()); err != nil {
+				return err
+			}
+		}
+		_ = os.Remove(dir) // succeeds when nothing is in it
+		return nil
+	})
+}
+
+// eachPlugin calls f for the folder of every plugin below top. What is not a
+// plugin's folder is left alone.
+func eachPlugin(top string, f func(id) error) error {
 	for _, kind := range Kinds() {
 		plugins, err := entries(filepath.Join(top, kind.String()))
 		if err != nil {
@@ -152,17 +193,9 @@ func (h *Host) eachVersion(top string, f func(i id, entry string) error) error {
 			if !plugin.IsDir() || !isName(plugin.Name()) {
 				continue
 			}
-			dir := filepath.Join(top, kind.String(), plugin.Name())
-			versions, err := entries(dir)
-			if err != nil {
+			if err := f(id{kind, plugin.Name()}); err != nil {
 				return err
 			}
-			for _, version := range versions {
-				if err := f(id{kind, plugin.Name()}, version.Name()); err != nil {
-					return err
-				}
-			}
-			_ = os.Remove(dir) // succeeds when nothing is in it
 		}
 	}
 	return nil

@@ -65,6 +65,15 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 	if err := checkScripts(filepath.Join(work, "files"), req.ShellParas); err != nil {
 		return nil, install(err)
 	}
+	if err := h.stageModules(ctx, filepath.Join(work, "files"), req.Name); err != nil {
+		return nil, install(err)
+	}
+	if old == nil {
+		undo.add(func() { h.forgetLasting(id) })
+		if err := os.RemoveAll(h.layout.state(id)); err != nil { // of a drop that could not
+			return nil, err
+		}
+	}
 	// A package that is installed already stays where it is: its files may be
 	// in use. If they were changed, it is put in their place.
 	intact := false
@@ -73,7 +82,12 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 			return nil, install(err)
 		}
 	} else {
-		undo.files = func() { _ = h.layout.remove(id, digest) }
+		undo.files = func() {
+			_ = h.layout.remove(id, digest)
+			if old == nil {
+				_ = os.RemoveAll(h.layout.state(id))
+			}
+		}
 	}
 	if !intact {
 		if err := h.layout.place(work, id, digest); err != nil {
@@ -95,7 +109,13 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 	}
 	undo.add(func() { h.closeModule(record.id(), module) })
 	record.Functions = functionsOf(req.Functions, pkg, module)
-	return h.commit(ctx, record, module, pkg, old, &undo)
+	if p, err = h.commit(ctx, record, module, pkg, old, &undo); err != nil {
+		return nil, err
+	}
+	for _, d := range pkg.Denied {
+		h.log.Warn("a plugin is not granted all that it asks for", "plugin", id.String(), "capability", d.Capability, "asked", d.Asked, "reason", d.Reason)
+	}
+	return p, nil
 }
 
 // functionsOf decides the names of a plugin's functions: the request's list,
@@ -129,9 +149,6 @@ func (h *Host) commit(ctx context.Context, record Record, module Module, pkg *Pa
 	p := h.newPlugin(record)
 	undo.add(func() {
 		h.forgetFigures(record.Functions)
-		if old == nil {
-			h.forgetSerial(record.id())
-		}
 	})
 	a, err := h.activation(p, module, pkg)
 	if err != nil {

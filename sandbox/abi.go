@@ -2,8 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -11,29 +9,60 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"berth/host"
+	"berth/sandbox/extism"
 )
 
 // The ABIs by the names they have in manifests.
 const (
 	abiBerth   = "berth"
 	abiNumeric = "numeric"
+	abiExtism  = "extism"
+	abiCommand = "command"
+	abiWapc    = "wapc"
 )
 
 // maxExports bounds how many functions one build may export.
 const maxExports = 4096
 
-// abi is how a guest's functions are called.
+// abi is how the functions of a build are called.
 type abi interface {
 	name() string
 	encoding() host.Encoding
 
+	// gives tells whether host functions of the ABI's own have that name.
+	gives(module, name string) bool
+	// advice follows the names of imports that nobody gives.
+	advice() string
+	// provide makes the ABI's own host functions in a runtime.
+	provide(ctx context.Context, r wazero.Runtime) error
+
 	// callable tells whether an export is a function of the plugin; if not,
 	// the text says what it would have to be.
 	callable(name string, f api.FunctionDefinition) (ok bool, want string)
+	// functions maps the plugin's functions to the exports that they call.
+	functions(p *host.Package, exports map[string]api.FunctionDefinition) map[string]string
+	// once tells whether an instance is good for one call only.
+	once() bool
 
-	// call calls export fn of the slot. On a failure that leaves the guest in
-	// an unknown state the error is a broken.
-	call(ctx context.Context, s *slot, fn api.Function, limits *host.Limits, dst, in []byte) ([]byte, error)
+	// attach makes what calling a new instance takes. Its guest was not
+	// initialised yet.
+	attach(m *module, s *slot) guest
+}
+
+// guest is an instance as its ABI sees it. Its slot's owner uses it.
+type guest interface {
+	// begin initialises the instance.
+	begin() error
+
+	// call calls an export. On a failure that leaves the guest in an unknown
+	// state the error is a broken.
+	call(fn api.Function, dst, in []byte) ([]byte, error)
+
+	// wipe forgets what the last call left outside linear memory.
+	wipe()
+
+	// held is how many bytes there are outside linear memory.
+	held() int64
 }
 
 // broken wraps an error after which the slot must not be used again.
@@ -41,30 +70,61 @@ type broken struct{ error }
 
 func (b broken) Unwrap() error { return b.error }
 
-// detect finds the ABI of a compiled module and checks that its imports are
-// given.
-func detect(p *host.Package, m wazero.CompiledModule) (abi, error) {
-	if err := checkImports(p, m); err != nil {
-		return nil, err
+// bare is what ABIs without host functions and state of their own have in
+// common.
+type bare struct{}
+
+func (bare) gives(_, _ string) bool                        { return false }
+func (bare) advice() string                                { return "build it without them (only " + wasiModule + " is given)" }
+func (bare) provide(context.Context, wazero.Runtime) error { return nil }
+func (bare) once() bool                                    { return false }
+
+// reactor is a guest that is initialised by _initialize, if it exports that,
+// and holds nothing outside its memory.
+type reactor struct{ slot *slot }
+
+func (g reactor) begin() error { return g.slot.callIfThere("_initialize") }
+func (reactor) wipe()          {}
+func (reactor) held() int64    { return 0 }
+
+// callIfThere calls an export without parameters and results.
+func (s *slot) callIfThere(name string) error {
+	f := s.instance.ExportedFunction(name)
+	if f == nil || len(f.Definition().ParamTypes()) > 0 || len(f.Definition().ResultTypes()) > 0 {
+		return nil
 	}
+	_, err := f.Call(s.run)
+	return err
+}
+
+// detect finds the ABI of a compiled build: the manifest's, or the one that its
+// imports and exports tell.
+func detect(p *host.Package, c *compiled) (abi, error) {
+	m := c.main()
 	exports := m.ExportedFunctions()
 	if len(exports) > maxExports {
 		return nil, host.Fail(host.CodeInvalid, "%s exports %d functions: at most %d are allowed", p.Wasm(), len(exports), maxExports)
 	}
-	if exports["_start"] != nil && exports["_initialize"] == nil {
-		return nil, host.Fail(host.CodeInvalid, "%s is a command (it exports _start and no _initialize), which this version does not run: build a reactor, in Go with -buildmode=c-shared, in C with -mexec-model=reactor or --no-entry, in Rust with crate-type cdylib", p.Wasm())
-	}
+	imported := c.imports()
 	switch p.Manifest.Wasm.ABI {
 	case abiBerth:
-		if why := berthFault(m); why != "" {
-			return nil, host.Fail(host.CodeInvalid, "%s does not have the berth ABI: %s", p.Wasm(), why)
-		}
-		return berthABI{}, nil
+		return asked(p, berthABI{}, berthFault(m))
 	case abiNumeric:
-		if len(callable(numericABI{}, exports)) == 0 {
-			return nil, host.Fail(host.CodeInvalid, "%s does not have the numeric ABI: it exports no function over i32, i64, f32 and f64 only", p.Wasm())
-		}
-		return numericABI{}, nil
+		return asked(p, numericABI{}, numericFault(m))
+	case abiExtism:
+		return asked(p, newExtism(p, m), extismFault(m))
+	case abiCommand:
+		return asked(p, commandABI{}, commandFault(m))
+	case abiWapc:
+		return asked(p, wapcABI{}, wapcFault(m))
+	}
+	switch {
+	case imported[extism.Module] || imported[extism.UserModule]:
+		return asked(p, newExtism(p, m), extismFault(m))
+	case imported[wapcModule]:
+		return asked(p, wapcABI{}, wapcFault(m))
+	case commandFault(m) == "" && exports["_initialize"] == nil:
+		return commandABI{}, nil
 	}
 	why := berthFault(m)
 	if why == "" {
@@ -75,38 +135,18 @@ func detect(p *host.Package, m wazero.CompiledModule) (abi, error) {
 	if alloc := exports["alloc"]; alloc != nil && slices.Equal(alloc.ParamTypes(), allocParams) && slices.Equal(alloc.ResultTypes(), allocResults) {
 		return nil, host.Fail(host.CodeInvalid, "%s exports \"alloc\", but does not have the berth ABI: %s; if numbers are what its functions take, say \"wasm\": {\"abi\": \"numeric\"} in the manifest", p.Wasm(), why)
 	}
-	if len(callable(numericABI{}, exports)) > 0 {
+	if numericFault(m) == "" {
 		return numericABI{}, nil
 	}
-	return nil, host.Fail(host.CodeInvalid, "%s exports no function that can be called: not the berth ABI (%s), and no export over i32, i64, f32 and f64", p.Wasm(), berthFault(m))
+	return nil, host.Fail(host.CodeInvalid, "%s exports no function that can be called: not the berth ABI (%s), and no export over i32, i64, f32 and f64", p.Wasm(), why)
 }
 
-// checkImports names every function that the guest imports and nobody gives.
-func checkImports(p *host.Package, m wazero.CompiledModule) error {
-	missing := map[string]bool{}
-	for _, f := range m.ImportedFunctions() {
-		module, name, _ := f.Import()
-		switch module {
-		case wasiModule:
-		case "extism:host/env", "extism:host/user":
-			return host.Fail(host.CodeInvalid, "%s is an Extism plugin (it imports %s), which this version does not run", p.Wasm(), module)
-		case "wapc":
-			return host.Fail(host.CodeInvalid, "%s is a waPC plugin (it imports wapc), which this version does not run", p.Wasm())
-		default:
-			missing[module+"."+name] = true
-		}
+// asked is the ABI that a build is meant to have, unless something is missing.
+func asked(p *host.Package, a abi, fault string) (abi, error) {
+	if fault != "" {
+		return nil, host.Fail(host.CodeInvalid, "%s does not have the %s ABI: %s", p.Wasm(), a.name(), fault)
 	}
-	if len(missing) == 0 {
-		return nil
-	}
-	names := slices.Sorted(maps.Keys(missing))
-	const most = 20
-	more := ""
-	if len(names) > most {
-		more = fmt.Sprintf(" and %d more", len(names)-most)
-		names = names[:most]
-	}
-	return host.Fail(host.CodeInvalid, "%s imports functions that this host does not give: %s%s; build it without them (only %s is given)", p.Wasm(), strings.Join(names, ", "), more, wasiModule)
+	return a, nil
 }
 
 // callable lists the exports that are functions of the plugin, sorted. Names by
@@ -123,6 +163,15 @@ func callable(a abi, exports map[string]api.FunctionDefinition) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// byName maps functions to exports of the same names.
+func byName(names []string) map[string]string {
+	functions := make(map[string]string, len(names))
+	for _, name := range names {
+		functions[name] = name
+	}
+	return functions
 }
 
 // reserved names are exports that toolchains add.

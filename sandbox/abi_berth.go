@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"context"
 	"slices"
 	"strings"
 
@@ -12,7 +11,7 @@ import (
 )
 
 // berthABI passes bytes through the guest's memory: see the package comment.
-type berthABI struct{}
+type berthABI struct{ bare }
 
 var (
 	berthParams  = []api.ValueType{api.ValueTypeI32, api.ValueTypeI32}
@@ -53,35 +52,53 @@ func berthFault(m wazero.CompiledModule) string {
 	return ""
 }
 
-func (berthABI) call(ctx context.Context, s *slot, fn api.Function, limits *host.Limits, dst, in []byte) ([]byte, error) {
+func (a berthABI) functions(_ *host.Package, exports map[string]api.FunctionDefinition) map[string]string {
+	return byName(callable(a, exports))
+}
+
+func (berthABI) attach(m *module, s *slot) guest {
+	s.memory = s.instance.ExportedMemory("memory")
+	return &berthGuest{reactor{s}, s.instance.ExportedFunction("alloc"), &m.pkg.Limits}
+}
+
+type berthGuest struct {
+	reactor
+	alloc  api.Function
+	limits *host.Limits
+}
+
+func (g *berthGuest) call(fn api.Function, dst, in []byte) ([]byte, error) {
+	s := g.slot
 	s.stack[0] = uint64(len(in))
-	if err := s.alloc.CallWithStack(ctx, s.stack); err != nil {
+	if err := g.alloc.CallWithStack(s.run, s.stack); err != nil {
 		return dst, broken{s.failure(err)}
 	}
 	ptr := uint32(s.stack[0])
 	if len(in) > 0 {
 		if ptr == 0 {
-			return dst, host.Fail(host.CodeTooLarge, "the guest has no room for an input of %d bytes within its memory limit of %s", len(in), limits.Memory)
+			return dst, host.Fail(host.CodeTooLarge, "the guest has no room for an input of %d bytes within its memory limit of %s", len(in), g.limits.Memory)
 		}
 		if !s.memory.Write(ptr, in) {
 			return dst, broken{host.Fail(host.CodeTrap, "the guest broke the berth ABI: alloc(%d) returned %d, and that lies outside its memory of %d bytes", len(in), ptr, s.memory.Size())}
 		}
 	}
 	s.stack[0], s.stack[1] = uint64(ptr), uint64(len(in))
-	if err := fn.CallWithStack(ctx, s.stack); err != nil {
+	if err := fn.CallWithStack(s.run, s.stack); err != nil {
 		return dst, broken{s.failure(err)}
 	}
-	view, failed, err := berthResult(s.memory, s.stack[0], limits.Output)
+	view, failed, err := berthResult(s.memory, s.stack[0], g.limits.Output)
 	switch {
 	case err != nil:
 		return dst, broken{err}
 	case failed:
-		if len(view) > maxErrorText {
-			view = view[:maxErrorText]
-		}
-		return dst, host.Fail(host.CodeRejected, "%s", strings.ToValidUTF8(string(view), "\uFFFD"))
+		return dst, rejected(view)
 	}
 	return append(dst, view...), nil
+}
+
+// rejected is the error with which a guest itself answered.
+func rejected(text []byte) error {
+	return host.Fail(host.CodeRejected, "%s", strings.ToValidUTF8(string(text[:min(len(text), maxErrorText)]), "\uFFFD"))
 }
 
 // berthResult finds the bytes that a packed result stands for: a view of the

@@ -2,21 +2,21 @@ package sandbox
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"math"
 	"slices"
 	"strconv"
 
+	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
 	"berth/host"
 )
 
-// numericABI calls exports over numbers with a JSON array of numbers. The
-// result is a JSON number, null for none, and an array for several. Integers
+// numericABI calls exports over numbers with a JSON array of numbers; strings are
+// passed as numeric_strings.go says. The result is a JSON number, null for none, and an array for several. Integers
 // are written signed; what JSON has no number for (NaN, infinities) is null.
-type numericABI struct{}
+type numericABI struct{ bare }
 
 func (numericABI) name() string            { return abiNumeric }
 func (numericABI) encoding() host.Encoding { return host.EncodingJSON }
@@ -30,14 +30,33 @@ func (numericABI) callable(_ string, f api.FunctionDefinition) (bool, string) {
 	return numbers(f.ParamTypes()) && numbers(f.ResultTypes()), "over i32, i64, f32 and f64 only"
 }
 
-func (numericABI) call(ctx context.Context, s *slot, fn api.Function, _ *host.Limits, dst, in []byte) ([]byte, error) {
-	def := fn.Definition()
+func (a numericABI) functions(_ *host.Package, exports map[string]api.FunctionDefinition) map[string]string {
+	return byName(callable(a, exports))
+}
+
+func (numericABI) attach(_ *module, s *slot) guest { return numericGuest{reactor{s}} }
+
+// numericFault says why a module does not have the ABI; empty if it does.
+func numericFault(m wazero.CompiledModule) string {
+	if len(callable(numericABI{}, m.ExportedFunctions())) == 0 {
+		return "it exports no function over i32, i64, f32 and f64 only"
+	}
+	return ""
+}
+
+type numericGuest struct{ reactor }
+
+func (g numericGuest) call(fn api.Function, dst, in []byte) ([]byte, error) {
+	if hasText(in) {
+		return g.withStrings(fn, dst, in)
+	}
+	s, def := g.slot, fn.Definition()
 	params, results := def.ParamTypes(), def.ResultTypes()
 	stack := s.stackOf(max(len(params), len(results)))
 	if err := decodeNumbers(stack, params, in); err != nil {
 		return dst, err
 	}
-	if err := fn.CallWithStack(ctx, stack); err != nil {
+	if err := fn.CallWithStack(s.run, stack); err != nil {
 		return dst, broken{s.failure(err)}
 	}
 	return appendNumbers(dst, stack, results), nil
@@ -64,7 +83,7 @@ func decodeNumbers(stack []uint64, params []api.ValueType, in []byte) error {
 	for i, t := range params {
 		v, ok := decodeNumber(string(args[i]), t)
 		if !ok {
-			return host.Fail(host.CodeInvalid, "argument %d is %.40s: a number that fits %s is expected", i+1, args[i], api.ValueTypeName(t))
+			return misfit(i, args[i], t)
 		}
 		stack[i] = v
 	}

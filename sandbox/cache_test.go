@@ -91,8 +91,8 @@ func TestCache(t *testing.T) {
 			t.Errorf("%q: compiled again", again)
 		}
 	}
-	// Whether calls can be interrupted is compiled in: another entry.
-	p.Limits.Timeout = 0
+	// What is reset after each call is exported: another entry.
+	p.Manifest.Wasm.Isolation = "fresh"
 	echoOnce(t, p)
 	if again := cached(t, p); len(again) != 2 {
 		t.Errorf("%q: want an entry for each", again)

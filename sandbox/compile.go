@@ -13,12 +13,9 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"berth/host"
 )
-
-const wasiModule = wasi_snapshot_preview1.ModuleName
 
 // features are what a guest may use: WebAssembly 2.0 and what compilers emit
 // since. Threads are not among them: a guest has one.
@@ -28,13 +25,19 @@ const features = api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall |
 // compiled is a compiled build in a runtime of its own: limits are a runtime's,
 // and closing it frees everything.
 type compiled struct {
+	build       *build
 	runtime     wazero.Runtime
 	cache       wazero.CompilationCache // nil for the interpreter
-	module      wazero.CompiledModule
-	code        int64 // bytes of machine code, or an estimate for the interpreter
+	modules     []wazero.CompiledModule // as build.parts
+	code        int64                   // bytes of machine code, or an estimate for the interpreter
 	interpreted bool
-	deadlines   bool // calls can be interrupted
 }
+
+// main is the module whose exports are the plugin's functions.
+func (c *compiled) main() wazero.CompiledModule { return c.modules[len(c.modules)-1] }
+
+// metered tells whether guests count their fuel.
+func (c *compiled) metered() bool { return c.build.unmetered == "" }
 
 func (c *compiled) close(ctx context.Context) error {
 	err := c.runtime.Close(ctx)
@@ -60,25 +63,25 @@ func checkHeader(wasm []byte) error {
 
 // compile compiles the build or takes it from the package's cache folder. An
 // entry there that cannot be read is removed and made anew.
-func compile(ctx context.Context, p *host.Package, wasm []byte) (*compiled, error) {
+func compile(ctx context.Context, p *host.Package, b *build) (*compiled, error) {
 	if p.Manifest.Wasm.Compiler == "interpreter" {
-		return compileWith(ctx, p, wasm, nil)
+		return compileWith(ctx, p, b, nil)
 	}
-	c, err := compileCached(ctx, p, wasm)
+	c, err := compileCached(ctx, p, b)
 	if _, entries := cacheSize(p.Cache); err == nil || entries == 0 && !isFileError(err) {
 		return c, err
 	}
 	// Either the build is bad or the cache is: the second try tells.
 	if err := os.RemoveAll(p.Cache); err == nil {
-		if c, err = compileCached(ctx, p, wasm); err == nil || !isFileError(err) {
+		if c, err = compileCached(ctx, p, b); err == nil || !isFileError(err) {
 			return c, err
 		}
 	}
 	// The disk is full, or read-only: do without.
-	return compileWith(ctx, p, wasm, wazero.NewCompilationCache())
+	return compileWith(ctx, p, b, wazero.NewCompilationCache())
 }
 
-func compileCached(ctx context.Context, p *host.Package, wasm []byte) (*compiled, error) {
+func compileCached(ctx context.Context, p *host.Package, b *build) (*compiled, error) {
 	if err := os.MkdirAll(p.Cache, 0o700); err != nil {
 		return nil, err
 	}
@@ -86,7 +89,7 @@ func compileCached(ctx context.Context, p *host.Package, wasm []byte) (*compiled
 	if err != nil {
 		return nil, err
 	}
-	c, err := compileWith(ctx, p, wasm, cache)
+	c, err := compileWith(ctx, p, b, cache)
 	if err != nil {
 		return nil, closing(err, cache.Close)
 	}
@@ -99,55 +102,59 @@ func isFileError(err error) bool {
 	return errors.As(err, &file)
 }
 
-func compileWith(ctx context.Context, p *host.Package, wasm []byte, cache wazero.CompilationCache) (*compiled, error) {
-	config, interpreted := wazero.NewRuntimeConfig(), cache == nil
-	if interpreted {
-		config = wazero.NewRuntimeConfigInterpreter()
-	} else {
-		config = config.WithCompilationCache(cache)
-	}
-	c := &compiled{cache: cache, interpreted: interpreted, deadlines: p.Limits.Timeout > 0}
-	config = config.WithCoreFeatures(features).
-		WithMemoryLimitPages(uint32(min(p.Limits.Memory/wasmPage, 65536))).
-		WithCloseOnContextDone(c.deadlines).
-		WithDebugInfoEnabled(false)
-	c.runtime = wazero.NewRuntimeWithConfig(ctx, config)
-	var err error
-	if c.module, err = c.runtime.CompileModule(ctx, wasm); err != nil {
-		return nil, closing(invalidBuild(p, err), c.runtime.Close)
-	}
-	c.code = 4 * int64(len(wasm))
-	if size, _ := cacheSize(p.Cache); !interpreted && size > 0 {
-		c.code = size
-	}
-	if importsWASI(c.module) {
-		if _, err := wasi_snapshot_preview1.Instantiate(ctx, c.runtime); err != nil {
-			return nil, closing(err, c.runtime.Close)
+func compileWith(ctx context.Context, p *host.Package, b *build, cache wazero.CompilationCache) (*compiled, error) {
+	c := &compiled{build: b, cache: cache, interpreted: cache == nil}
+	c.runtime = wazero.NewRuntimeWithConfig(ctx, c.config(p))
+	for i := range b.parts {
+		m, err := c.runtime.CompileModule(ctx, b.parts[i].wasm)
+		if err != nil {
+			return nil, closing(invalidBuild(p, b.parts[i].file, err), c.runtime.Close)
 		}
+		c.modules = append(c.modules, m)
+		c.code += 4 * int64(len(b.parts[i].wasm))
+	}
+	if size, _ := cacheSize(p.Cache); !c.interpreted && size > 0 {
+		c.code = size
 	}
 	return c, nil
 }
 
+func (c *compiled) config(p *host.Package) wazero.RuntimeConfig {
+	config := wazero.NewRuntimeConfig()
+	if c.interpreted {
+		config = wazero.NewRuntimeConfigInterpreter()
+	} else {
+		config = config.WithCompilationCache(c.cache)
+	}
+	return config.WithCoreFeatures(features).
+		WithMemoryLimitPages(uint32(min(p.Limits.Memory/wasmPage, 65536))).
+		WithCloseOnContextDone(!c.metered()).
+		WithDebugInfoEnabled(false)
+}
+
+// validate says in wazero's words what is wrong with a module; nil if nothing
+// is.
+func validate(p *host.Package, m *part) error {
+	ctx := context.Background()
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(features))
+	_, err := r.CompileModule(ctx, m.raw)
+	if err != nil {
+		err = invalidBuild(p, m.file, err)
+	}
+	return closing(err, r.Close)
+}
+
 const wasmPage = 64 << 10
 
-func invalidBuild(p *host.Package, err error) error {
+func invalidBuild(p *host.Package, file string, err error) error {
 	if isFileError(err) {
 		return fmt.Errorf("compilation cache: %w", err) // not the build's fault
 	}
 	text := strings.TrimPrefix(err.Error(), "invalid ")
 	if strings.Contains(text, "over limit of") && strings.Contains(text, "pages") {
-		return host.Fail(host.CodeInvalid, "%s needs more memory than the plugin's limit of %s: %w; raise \"limits.memory\" or build it for less", p.Wasm(), p.Limits.Memory, err)
+		return host.Fail(host.CodeInvalid, "%s needs more memory than the plugin's limit of %s: %w; raise \"limits.memory\" or build it for less", file, p.Limits.Memory, err)
 	}
-	return host.Fail(host.CodeInvalid, "%s does not validate: %w", p.Wasm(), err)
-}
-
-func importsWASI(m wazero.CompiledModule) bool {
-	for _, f := range m.ImportedFunctions() {
-		if module, _, _ := f.Import(); module == wasiModule {
-			return true
-		}
-	}
-	return false
+	return host.Fail(host.CodeInvalid, "%s does not validate: %w", file, err)
 }
 
 // cacheSize is the size of the files below a cache folder, and their number: an

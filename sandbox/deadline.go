@@ -10,13 +10,13 @@ import (
 	"berth/host"
 )
 
-// deadline is the context of a slot's calls, made once and used for each: it is
-// done when the plugin's timeout passed, when the caller gave up, or when the
-// module is closed. A slot whose deadline fired is not used again, so it fires
-// at most once.
+// deadline ends the calls of a slot whose guest is not metered. It is a context
+// made once and used for each call: it is done when the plugin's timeout passed,
+// when the caller gave up, or when the module is closed. A slot whose deadline
+// fired is not used again, so it fires at most once.
 type deadline struct {
-	context.Context // for Value and Deadline: none
-	timeout         time.Duration
+	context.Context               // for Value and Deadline: none
+	timeout         time.Duration // 0: none
 	timer           *time.Timer
 	done            chan struct{}
 
@@ -53,7 +53,7 @@ func (d *deadline) cause() error {
 }
 
 func (d *deadline) expire() {
-	d.fire(host.Fail(host.CodeTimeout, "it took longer than the limit of %s and was interrupted", d.timeout))
+	d.fire(timeoutError(d.timeout))
 }
 
 // fire ends the call under way with err.
@@ -68,7 +68,9 @@ func (d *deadline) fire(err error) {
 
 // begin starts the time of a call. end must be called when it is over.
 func (d *deadline) begin(caller context.Context) (stop func() bool) {
-	d.timer.Reset(d.timeout)
+	if d.timeout > 0 {
+		d.timer.Reset(d.timeout)
+	}
 	if caller.Done() == nil {
 		return nil
 	}
@@ -78,7 +80,7 @@ func (d *deadline) begin(caller context.Context) (stop func() bool) {
 // end stops the time. It returns false if the deadline fired or is about to:
 // then the slot must not be used again.
 func (d *deadline) end(stop func() bool) bool {
-	stopped := d.timer.Stop()
+	stopped := d.timer.Stop() || d.timeout == 0
 	if stop != nil {
 		stopped = stop() && stopped
 	}
@@ -86,7 +88,7 @@ func (d *deadline) end(stop func() bool) bool {
 }
 
 // callerError says that the caller's context ended.
-func callerError(err error) error {
+func callerError(err error) *host.Error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return host.Fail(host.CodeTimeout, "the caller's deadline passed: %w", err)
 	}

@@ -1,11 +1,18 @@
 // Package sandbox runs plugins as WebAssembly, with wazero: the host's engine
 // "wasm".
 //
-//	Engine.Load ── compile (cached on disk) ── find the ABI ── one instance
-//	                                                              │
-//	Module ── pool of slots (LIFO, bounded) ◄─────────────────────┘
-//	             slot = instance + its functions, stack and buffers,
-//	                    owned by one goroutine for the length of a call
+//	Engine.Load ── read, check, meter, compile (cached on disk) ── find the ABI
+//	                                                                   │
+//	Module ── pool of slots (LIFO, bounded) ◄── instance, initialised ─┘
+//	             slot = instance(s) + guest (the ABI's view) + run (the call
+//	                    under way), owned by one goroutine for a call's length
+//
+//	build.go, bounds*.go, tables.go, meter/   a build, made safe to compile
+//	compile.go, link.go                       compiled, and what it imports
+//	abi*.go, extism/                          how its functions are called
+//	run.go, admission.go, deadline.go         a call: fuel, deadline, its turn
+//	isolation.go, snapshot/                   what callers share
+//	wasi.go, jail/, egress/                   what a guest sees of the machine
 //
 // # ABIs
 //
@@ -13,26 +20,34 @@
 // functions (ptr i32, len i32) → i64 that return ptr<<32 | len, with the top
 // bit of len set when the bytes are the text of an error. alloc is called once
 // before each call, also for empty input: it begins the call, and whatever the
-// guest handed out before may be used again. docs/plugins.md is the author's
-// guide.
+// guest handed out before may be used again.
 //
 // numeric: any export over i32, i64, f32 and f64, called with a JSON array of
-// numbers.
+// numbers, and of strings where the guest exports malloc.
+//
+// extism: plugins of Extism, unmodified: see package extism.
+//
+// command: a WASI program; the input is its standard input, what it writes to
+// standard output the result.
+//
+// wapc: guests of waPC; a function is an operation.
+//
+// docs/plugins.md is the author's guide, docs/sandbox.md the operator's.
+//
+// # Calls
+//
+// Every build is metered (package meter): its code counts fuel at function
+// entries and loop headers, and calls tick when a quantum of it, some ten
+// microseconds of work, is used up. tick looks at the deadline, at the caller's
+// context and at limits.fuel, takes or hands over the guest's place (Admission),
+// and lets other goroutines run. A call that ends within a quantum pays for none
+// of this. A build with instructions that the meter does not know runs with
+// wazero's close-on-context-done instead, which its status says.
 //
 // # What a guest can do
 //
-// Compute, within its memory limit and its deadline. WASI functions are there
-// for toolchains that import them, but grant nothing: no files, no arguments or
-// environment, a clock that stands still, no real randomness; what is written
-// to standard output and error is kept to explain a trap. A slot whose guest
-// trapped, exited or broke the ABI is thrown away.
-//
-// # Deadlines
-//
-// A limits.timeout is enforced by wazero's close-on-context-done, which checks in
-// loops only. Plain recursion ends by the depth of the stack; a guest that calls
-// itself again and again without a loop and without depth (Fibonacci, the slow
-// way) is not interrupted, and holds up the garbage collector meanwhile. With a
-// timeout of 0 nothing is checked, and a call is ten times cheaper; that is for
-// trusted guests only.
+// Compute, within its memory and its deadline. WASI functions are there for
+// toolchains that import them, and show what was granted (host.Grants), nothing
+// else. A slot whose guest trapped, exited, was interrupted or broke its ABI is
+// thrown away.
 package sandbox

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"context"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -14,20 +13,20 @@ import (
 // bareModule compiles a guest over the berth ABI, without making an instance.
 func bareModule(tb testing.TB, guest, compiler string) *module {
 	tb.Helper()
-	wasm, err := os.ReadFile(filepath.Join("testdata", "guests", guest+".wasm"))
-	if err != nil {
-		tb.Fatal(err)
-	}
 	p := &host.Package{Name: guest, Cache: filepath.Join(tb.TempDir(), "cache"), Limits: host.DefaultLimits()}
 	p.Manifest.Wasm.Compiler = compiler
-	c, err := compile(tb.Context(), p, wasm)
+	p.Dir, p.Files = filepath.Join("testdata", "guests"), []string{guest + ".wasm"}
+	c, err := compilePackage(tb.Context(), p)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = c.close(context.Background()) })
+	if err := c.provide(tb.Context(), berthABI{}); err != nil {
+		tb.Fatal(err)
+	}
 	life, end := context.WithCancel(context.Background())
 	tb.Cleanup(end)
-	return &module{compiled: c, abi: berthABI{}, pkg: p, initTime: initTime, life: life, end: end}
+	return &module{compiled: c, abi: berthABI{}, pkg: p, admission: newAdmission(DefaultAdmission()), world: &world{pkg: p}, initTime: initTime, life: life, end: end}
 }
 
 // TestInitTime: a guest whose initialisation never ends is stopped.
@@ -69,10 +68,14 @@ func TestInstantiateMeetsGivingUp(t *testing.T) {
 			continue
 		}
 		made++
+		_ = s.run.begin(context.Background(), "f")
 		for range 20 {
-			if _, err := s.alloc.Call(context.Background(), 8); err != nil {
+			if _, err := s.instance.ExportedFunction("alloc").Call(s.run, 8); err != nil {
 				t.Fatalf("the instance was closed under its owner, after %d made and %d failed: %v", made, failed, err)
 			}
+		}
+		if !s.run.end() {
+			t.Fatal("it was interrupted after it was made")
 		}
 		s.close()
 	}

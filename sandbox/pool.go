@@ -39,6 +39,9 @@ type pool struct {
 	live    int                // all, and those being made
 	unused  int                // shortest that free was since the last trim
 	waiters []chan *slot
+	ready   int         // slots to make ahead of need
+	ahead   bool        // one is being made
+	spent   int64       // fuel used in slots that are gone
 	trimmer *time.Timer // nil while there is nothing to trim
 	closed  bool
 	empty   chan struct{} // closed when closed and no slot is live
@@ -193,11 +196,38 @@ func (p *pool) grow(ctx context.Context) (*slot, error) {
 		return nil, err
 	}
 	p.all[s] = struct{}{}
-	if p.live > 1 && p.trimmer == nil {
+	if p.live > 1 && p.trimmer == nil && p.ready == 0 {
 		p.unused = len(p.free)
 		p.trimmer = time.AfterFunc(p.idle, p.trim)
 	}
 	return s, nil
+}
+
+// keepReady makes slots ahead of need from now on, so that n are free: for slots
+// that are good for one call only.
+func (p *pool) keepReady(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ready = min(n, p.limit)
+}
+
+// prepare makes a slot ahead of need, if one is missing. The pool's close waits
+// for it, as for any that is being made. The caller holds mu.
+func (p *pool) prepare() {
+	if p.closed || p.ahead || len(p.free) >= p.ready || p.live >= p.limit {
+		return
+	}
+	p.ahead = true
+	p.live++
+	go func() {
+		s, err := p.grow(context.Background())
+		p.mu.Lock()
+		p.ahead = false
+		p.mu.Unlock()
+		if err == nil { // else the next call meets the error
+			p.putBack(s)
+		}
+	}()
 }
 
 // put gives a slot back.
@@ -221,27 +251,41 @@ func (p *pool) putBack(s *slot) {
 	defer p.mu.Unlock()
 	switch {
 	case p.closed:
+		p.forget(s)
 		s.close()
 		p.gone(s)
 	case len(p.waiters) > 0:
 		p.next() <- s
 	default:
 		p.free = append(p.free, s)
+		p.prepare()
 	}
 }
 
-// drop throws a slot away whose guest is in an unknown state.
+// drop throws a slot away that is not to be used again.
 func (p *pool) drop(s *slot) {
+	p.mu.Lock()
+	p.forget(s)
+	p.mu.Unlock()
 	s.close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.gone(s)
+	p.prepare()
+}
+
+// forget takes a slot off the list. The caller holds mu, and owns the slot.
+func (p *pool) forget(s *slot) {
+	if _, ok := p.all[s]; ok {
+		delete(p.all, s)
+		p.spent += s.run.total()
+	}
 }
 
 // gone counts a slot out and lets the first waiter make another. The caller
 // holds mu.
 func (p *pool) gone(s *slot) {
-	delete(p.all, s)
+	p.forget(s)
 	p.live--
 	if p.closed {
 		if p.live == 0 {
@@ -279,7 +323,7 @@ func (p *pool) trim() {
 		p.free = append(p.free[:0], p.free[n:]...)
 		p.live -= n
 		for _, s := range idle {
-			delete(p.all, s)
+			p.forget(s)
 		}
 	}
 	if !p.closed {
@@ -314,15 +358,13 @@ func (p *pool) close(ctx context.Context) error {
 		p.waiters = nil
 		p.cool()
 		for _, s := range p.free {
+			p.forget(s)
 			s.close()
-			delete(p.all, s)
 		}
 		p.live -= len(p.free)
 		p.free = nil
 		for s := range p.all {
-			if s.deadline != nil {
-				s.deadline.fire(errClosed)
-			}
+			s.run.interrupt(errClosed)
 		}
 		if p.live == 0 {
 			close(p.empty)
@@ -348,18 +390,26 @@ func (p *pool) whenEmpty(f func()) {
 	p.last = f
 }
 
-// usage counts the slots and the bytes of their memories.
-func (p *pool) usage() (live, busy int, bytes int64) {
+// usage is what a pool holds.
+type usage struct {
+	live, busy int   // slots
+	bytes      int64 // of memory
+	fuel       int64 // used ever
+}
+
+func (p *pool) usage() usage {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	busy = p.live - len(p.free)
+	u := usage{live: p.live, busy: p.live - len(p.free), fuel: p.spent}
 	for i := range p.warm {
 		if p.warm[i].slot.Load() != nil {
-			busy--
+			u.busy--
 		}
 	}
+	u.busy = max(u.busy, 0)
 	for s := range p.all {
-		bytes += s.bytes.Load()
+		u.bytes += s.bytes.Load()
+		u.fuel += s.run.used.Load()
 	}
-	return p.live, max(busy, 0), bytes
+	return u
 }

@@ -93,26 +93,18 @@ func TestPoolCloseGivesUp(t *testing.T) {
 func TestPoolCloseInterrupts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, f := testPool(3)
-		var slots []*slot
-		for range 3 {
-			s := mustGet(t, p)
-			s.deadline = newDeadline(time.Hour)
-			slots = append(slots, s)
-		}
-		stop := slots[0].deadline.begin(t.Context())
+		slots := []*slot{mustGet(t, p), mustGet(t, p), mustGet(t, p)}
+		slots[0].run.begin(t.Context(), "f")
 		p.put(slots[2])
 		go func() { _ = p.close(t.Context()) }()
 		synctest.Wait()
-		for i, s := range slots[:2] {
-			wantCodeOf(t, s.deadline.cause(), host.CodeUnavailable)
-			if s.deadline.Err() != context.Canceled {
-				t.Errorf("slot %d: %v", i, s.deadline.Err())
-			}
+		for _, s := range slots[:2] {
+			wantCodeOf(t, s.run.cause(), host.CodeUnavailable)
 		}
-		if slots[2].deadline.cause() != nil {
+		if slots[2].run.cause() != nil {
 			t.Error("a free slot was interrupted")
 		}
-		if slots[0].deadline.end(stop) {
+		if slots[0].run.end() {
 			t.Error("the slot is said to be intact")
 		}
 		p.drop(slots[0])
@@ -154,7 +146,7 @@ func (c *tally) make(context.Context) (*slot, error) {
 		c.failed.Add(1)
 		return nil, errors.New("cannot be made")
 	}
-	s := &slot{instance: &fakeInstance{}, deadline: newDeadline(time.Hour)}
+	s := fakeSlot()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.made = append(c.made, s)
@@ -182,8 +174,8 @@ func TestPoolHammer(t *testing.T) {
 			})
 		}
 		group.Wait()
-		if live, busy, _ := p.usage(); live != 0 || busy != 0 {
-			t.Errorf("%d live, %d busy after close", live, busy)
+		if u := p.usage(); u.live != 0 || u.busy != 0 {
+			t.Errorf("%d live, %d busy after close", u.live, u.busy)
 		}
 		for _, s := range c.made {
 			if n := closedTimes(s); n != 1 {
@@ -216,10 +208,10 @@ func hammerPool(t *testing.T, p *pool, c *tally, rounds int, warm func()) {
 			cancel()
 			continue
 		}
-		if live, _, _ := p.usage(); live > p.limit {
-			t.Errorf("%d slots live, over the limit of %d", live, p.limit)
+		if u := p.usage(); u.live > p.limit {
+			t.Errorf("%d slots live, over the limit of %d", u.live, p.limit)
 		}
-		stop := s.deadline.begin(ctx)
+		begun := s.run.begin(ctx, "f")
 		if closedTimes(s) != 0 {
 			t.Error("a closed slot was given out")
 		}
@@ -227,7 +219,7 @@ func hammerPool(t *testing.T, p *pool, c *tally, rounds int, warm func()) {
 		if rand.IntN(3) == 0 {
 			cancel()
 		}
-		intact := s.deadline.end(stop)
+		intact := s.run.end() && begun == nil
 		if intact && rand.IntN(8) != 0 {
 			p.put(s)
 		} else {

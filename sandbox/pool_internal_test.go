@@ -46,11 +46,16 @@ func (f *fakeMaker) make(ctx context.Context) (*slot, error) {
 	if f.fail != nil {
 		return nil, f.fail
 	}
-	s := &slot{instance: &fakeInstance{}}
+	s := fakeSlot()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.made = append(f.made, s)
 	return s, nil
+}
+
+// fakeSlot is a slot without a guest.
+func fakeSlot() *slot {
+	return &slot{instance: &fakeInstance{}, run: newRun(time.Hour, newAdmission(DefaultAdmission()), false)}
 }
 
 func closedTimes(s *slot) int32 { return s.instance.(*fakeInstance).closed.Load() }
@@ -93,8 +98,8 @@ func getLater(ctx context.Context, p *pool) <-chan got {
 
 func wantUsage(t *testing.T, p *pool, live, busy int) {
 	t.Helper()
-	if l, b, _ := p.usage(); l != live || b != busy {
-		t.Errorf("%d live, %d busy; want %d and %d", l, b, live, busy)
+	if u := p.usage(); u.live != live || u.busy != busy {
+		t.Errorf("%d live, %d busy; want %d and %d", u.live, u.busy, live, busy)
 	}
 }
 

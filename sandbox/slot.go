@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"reflect"
@@ -12,19 +11,23 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 
 	"berth/host"
+	"berth/sandbox/snapshot"
 )
 
 // slot is one instance and what calling it takes. One goroutine owns it from
 // the pool's get to its put.
 type slot struct {
 	instance  api.Module
+	linked    []api.Module // what instance imports from
 	memory    api.Memory   // nil if the guest exports none
-	alloc     api.Function // nil unless the ABI is berth
+	guest     guest
 	functions []api.Function
 	stack     []uint64
 	wide      []uint64 // the stack for more parameters or results than usual
-	output    *output
-	deadline  *deadline // nil when calls have none
+	stdio     *stdio
+	run       *run
+	snapshots []*snapshot.Snapshot // of the instances, if they are reset after each call
+	spent     bool                 // it must be reset before the next call, or is not used again
 	bytes     atomic.Int64
 }
 
@@ -50,10 +53,19 @@ func (s *slot) function(i int, name string) api.Function {
 
 // measure notes how much memory the instance has. Only the owner may call it.
 func (s *slot) measure() {
-	if s.memory == nil {
-		return
+	n := s.guest.held()
+	if s.memory != nil {
+		n += int64(s.memory.Size())
 	}
-	if n := int64(s.memory.Size()); n != s.bytes.Load() {
+	for _, linked := range s.linked {
+		if memory := memoryOf(linked); memory != nil {
+			n += int64(memory.Size())
+		}
+	}
+	for _, taken := range s.snapshots {
+		n += taken.Size()
+	}
+	if n != s.bytes.Load() {
 		s.bytes.Store(n)
 	}
 }
@@ -68,23 +80,30 @@ func memoryOf(instance api.Module) api.Memory {
 	return memory
 }
 
-func (s *slot) close() { _ = s.instance.Close(context.Background()) }
+func (s *slot) close() {
+	for _, taken := range s.snapshots {
+		taken.Close()
+	}
+	for _, instance := range append([]api.Module{s.instance}, s.linked...) {
+		if instance != nil {
+			_ = instance.Close(context.Background())
+		}
+	}
+}
 
 // failure translates what wazero says of a guest that did not return.
 func (s *slot) failure(err error) error {
+	if why := s.run.cause(); why != nil {
+		return why
+	}
 	var exit *sys.ExitError
 	if errors.As(err, &exit) {
-		switch exit.ExitCode() {
-		case sys.ExitCodeDeadlineExceeded, sys.ExitCodeContextCanceled:
-			if s.deadline != nil {
-				if why := s.deadline.cause(); why != nil {
-					return why
-				}
-			} // else the guest itself exited with that code
-		}
-		return host.Fail(host.CodeTrap, "the guest exited with code %d instead of returning%s", exit.ExitCode(), s.output.said())
+		return host.Fail(host.CodeTrap, "the guest exited with code %d instead of returning%s", exit.ExitCode(), s.stdio.err.said())
 	}
-	return host.Fail(host.CodeTrap, "the guest trapped: %s%s", trapText(err), s.output.said())
+	if own := (*host.Error)(nil); errors.As(err, &own) {
+		return own // of a host function
+	}
+	return host.Fail(host.CodeTrap, "the guest trapped: %s%s", trapText(err), s.stdio.err.said())
 }
 
 // trapText puts wazero's report on one line: the cause and the innermost
@@ -101,30 +120,4 @@ func trapText(err error) string {
 	}
 	const limit = 500
 	return strings.ToValidUTF8(text[:min(len(text), limit)], "")
-}
-
-// output keeps the beginning of what a guest writes to standard output and
-// error during one call, where the reason of a panic stands.
-type output struct{ text []byte }
-
-const maxOutput = 1 << 10
-
-// Write implements io.Writer. It never fails: a guest may write what it likes.
-func (o *output) Write(p []byte) (int, error) {
-	if room := maxOutput - len(o.text); room > 0 {
-		o.text = append(o.text, p[:min(len(p), room)]...)
-	}
-	return len(p), nil
-}
-
-func (o *output) reset() { o.text = o.text[:0] }
-
-// said is the first line written, to follow a message.
-func (o *output) said() string {
-	line, _, _ := bytes.Cut(bytes.TrimSpace(o.text), []byte("\n"))
-	if len(line) == 0 {
-		return ""
-	}
-	const limit = 300
-	return "; it wrote: " + strings.ToValidUTF8(string(line[:min(len(line), limit)]), "\uFFFD")
 }

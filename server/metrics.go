@@ -32,6 +32,7 @@ type metrics struct {
 
 	calls, callErrors, duration       *prometheus.Desc
 	plugins, active, instances, bytes *prometheus.Desc
+	fuel                              *prometheus.Desc
 	requests, connections, build      *prometheus.Desc
 }
 
@@ -49,6 +50,7 @@ func newMetrics(s *Server) *metrics {
 		active:      desc("plugin_active", "Plugins that are loaded now."),
 		instances:   desc("plugin_instances", "Instances of a loaded plugin.", "kind", "plugin"),
 		bytes:       desc("plugin_memory_bytes", "Memory that a loaded plugin holds.", "kind", "plugin"),
+		fuel:        desc("plugin_fuel_total", "Fuel that the calls of a loaded plugin used, those before it was last loaded too.", "kind", "plugin"),
 		requests:    desc("http_requests_total", "Answers over HTTP, by the class of their status.", "route", "code"),
 		connections: desc("http_connections", "Open connections."),
 		build:       desc("build_info", "What runs here; always 1.", "version", "goversion"),
@@ -60,7 +62,7 @@ func newMetrics(s *Server) *metrics {
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{m.calls, m.callErrors, m.duration, m.plugins, m.active,
-		m.instances, m.bytes, m.requests, m.connections, m.build} {
+		m.instances, m.bytes, m.fuel, m.requests, m.connections, m.build} {
 		ch <- d
 	}
 }
@@ -83,6 +85,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, p := range loaded {
 		gauge(m.instances, float64(p.instances), p.kind.String(), p.name)
 		gauge(m.bytes, float64(p.memory), p.kind.String(), p.name)
+		ch <- prometheus.MustNewConstMetric(m.fuel, prometheus.CounterValue, float64(p.fuel), p.kind.String(), p.name)
 	}
 }
 
@@ -116,6 +119,7 @@ type loadedPlugin struct {
 	name      string
 	instances int
 	memory    int64
+	fuel      uint64
 }
 
 // survey counts the plugins of each kind and those that are loaded, and returns
@@ -126,7 +130,7 @@ func (m *metrics) survey() (installed map[host.Kind]int, active int, loaded []lo
 	for _, status := range m.server.host.Statuses() {
 		installed[status.Kind]++
 		if module := status.Module; module != nil {
-			loaded = append(loaded, loadedPlugin{status.Kind, status.Name, module.Instances, module.Memory})
+			loaded = append(loaded, loadedPlugin{status.Kind, status.Name, module.Instances, module.Memory, status.Fuel})
 		}
 	}
 	active = len(loaded)
@@ -137,7 +141,7 @@ func (m *metrics) survey() (installed map[host.Kind]int, active int, loaded []lo
 	rest := map[host.Kind]loadedPlugin{}
 	for _, p := range loaded[maxPluginFigures:] {
 		sum := rest[p.kind]
-		rest[p.kind] = loadedPlugin{p.kind, otherPlugins, sum.instances + p.instances, sum.memory + p.memory}
+		rest[p.kind] = loadedPlugin{p.kind, otherPlugins, sum.instances + p.instances, sum.memory + p.memory, sum.fuel + p.fuel}
 	}
 	loaded = loaded[:maxPluginFigures]
 	for _, sum := range rest {

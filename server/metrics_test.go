@@ -70,6 +70,7 @@ func TestMetrics(t *testing.T) {
 		{"berth_plugin_active", "", 2},
 		{"berth_plugin_instances", "kind=functions plugin=p", 1},
 		{"berth_plugin_memory_bytes", "plugin=q", 1000},
+		{"berth_plugin_fuel_total", "kind=functions plugin=q", 77},
 		{"berth_http_requests_total", "route=invoke code=2xx", 3},
 		{"berth_http_requests_total", "route=invoke code=4xx", 2},
 		{"berth_http_requests_total", "route=none code=4xx", 1},
@@ -110,7 +111,7 @@ func TestMetricsAreBounded(t *testing.T) {
 		if i%2 == 1 {
 			kind = host.Sources
 		}
-		s := host.Status{Record: host.Record{Kind: kind, Name: fmt.Sprint("p", i/2)}, State: host.StateActive, Module: &host.ModuleStatus{Instances: 1, Memory: int64(i)}}
+		s := host.Status{Record: host.Record{Kind: kind, Name: fmt.Sprint("p", i/2)}, State: host.StateActive, Module: &host.ModuleStatus{Instances: 1, Memory: int64(i)}, Fuel: 2}
 		many.statuses = append(many.statuses, s)
 	}
 	r := serve(t, nil, func(c *Config) {
@@ -123,6 +124,9 @@ func TestMetricsAreBounded(t *testing.T) {
 	}
 	if got, n := figure(families, "berth_plugin_instances", "plugin=~other"); n != 2 || got != plugins-maxPluginFigures {
 		t.Errorf("%d rests with the sum %v", n, got)
+	}
+	if got, n := figure(families, "berth_plugin_fuel_total"); n != maxPluginFigures+2 || got != 2*plugins {
+		t.Errorf("%d samples of fuel with the sum %v", n, got)
 	}
 	if got, _ := figure(families, "berth_plugin_active"); got != plugins {
 		t.Errorf("active: %v", got)

@@ -134,7 +134,8 @@ type fakeModule struct {
 func (m *fakeModule) Functions() []string         { return m.functions }
 func (m *fakeModule) Close(context.Context) error { return nil }
 func (m *fakeModule) Status() host.ModuleStatus {
-	return host.ModuleStatus{Form: "closures", Instances: 1, Memory: 1000}
+	return host.ModuleStatus{Form: "closures", Instances: 1, Memory: 1000, Fuel: 77,
+		Interruption: "metered", Isolation: "fresh", Notes: []string{"a note"}}
 }
 
 func (m *fakeModule) Function(name string) (host.Function, error) {
@@ -227,7 +228,7 @@ func newRig(t testing.TB, add map[string]call, change func(*Config)) *rig {
 	}
 	h, err := host.New(t.Context(), host.Config{
 		Dir: filepath.Join(r.dir, "data"), Store: r.store, Cache: &mapCache{bound: map[string]*host.Bound{}},
-		Engines: []host.Engine{r.engine}, Drain: time.Second,
+		Engines: []host.Engine{r.engine}, Drain: time.Second, Policy: host.DefaultPolicy(),
 	})
 	if err != nil {
 		t.Fatal(err)

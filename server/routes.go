@@ -22,6 +22,7 @@ const (
 	routeBatch
 	routePlugins
 	routeStatus
+	routeLogs
 	routeRegister
 	routeUDFs
 	routeInformation
@@ -36,6 +37,7 @@ var routeNames = [numRoutes]string{
 	routeBatch:       "batch",
 	routePlugins:     "plugins",
 	routeStatus:      "status",
+	routeLogs:        "logs",
 	routeRegister:    "register",
 	routeUDFs:        "udfs",
 	routeInformation: "information",
@@ -85,6 +87,7 @@ func (s *Server) routes() *router.Router {
 	handle(routePlugins, "/plugins/functions/{name}", s.named(s.updatePlugin), put)
 	handle(routePlugins, "/plugins/functions/{name}", s.named(s.deletePlugin), del)
 	handle(routeStatus, "/plugins/functions/{name}/status", s.named(s.pluginStatus), get, head)
+	handle(routeLogs, "/plugins/functions/{name}/logs", s.named(s.pluginLogs), get, head)
 	handle(routeRegister, "/plugins/functions/{name}/register", s.named(s.registerFunctions), post)
 	handle(routeUDFs, "/plugins/udfs", s.listUDFs, get, head)
 	handle(routeUDFs, "/plugins/udfs/{name}", s.named(s.describeUDF), get, head)

@@ -26,6 +26,7 @@ type Host interface {
 	Describe(host.Kind, string) (host.Record, error)
 	Status(host.Kind, string) (host.Status, error)
 	Statuses() []host.Status
+	Logs(host.Kind, string) (host.Lines, error)
 	FunctionNames() []string
 	FunctionPlugin(function string) (host.Record, error)
 	Figures() []host.FunctionFigures

@@ -31,6 +31,9 @@ type pluginState struct {
 	Errors    uint64          `json:"errors"` // of these
 	LastError *host.CallError `json:"lastError,omitempty"`
 	Functions []functionState `json:"functions"`
+
+	Fuel         uint64           `json:"fuel,omitempty"`         // of all calls since the host started
+	Capabilities *capabilityState `json:"capabilities,omitempty"` // if it asks for any
 }
 
 type moduleState struct {
@@ -39,6 +42,10 @@ type moduleState struct {
 	Busy      int    `json:"busy"`
 	Memory    int64  `json:"memory"` // bytes
 	Pid       int    `json:"pid,omitempty"`
+
+	Isolation    string   `json:"isolation,omitempty"`
+	Interruption string   `json:"interruption,omitempty"`
+	Notes        []string `json:"notes,omitempty"`
 }
 
 type functionState struct {
@@ -69,13 +76,15 @@ func stateOf(status host.Status) pluginState {
 		Engine: status.Engine, Refused: list(status.Refused), Digest: status.Digest, Source: status.Source,
 		Installed: status.Installed, Warnings: status.Warnings,
 		InFlight: status.InFlight, LastError: status.LastError,
-		Functions: []functionState{},
+		Functions: []functionState{}, Fuel: status.Fuel,
+		Capabilities: capabilityStateOf(status.Capabilities),
 	}
 	if status.LoadError != nil {
 		state.ErrMsg = clip(host.Cause(status.LoadError))
 	}
 	if m := status.Module; m != nil {
-		state.Module = &moduleState{Form: m.Form, Instances: m.Instances, Busy: m.Busy, Memory: m.Memory, Pid: m.Pid}
+		state.Module = &moduleState{Form: m.Form, Instances: m.Instances, Busy: m.Busy, Memory: m.Memory, Pid: m.Pid,
+			Isolation: m.Isolation, Interruption: m.Interruption, Notes: m.Notes}
 	}
 	figures := map[string]host.FunctionFigures{}
 	for _, f := range status.Figures {

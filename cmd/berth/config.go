@@ -3,6 +3,7 @@ package main
 import (
 	"math"
 	"net"
+	"net/netip"
 	"runtime"
 	"time"
 
@@ -32,7 +33,7 @@ type config struct {
 	// Budget is the memory that loaded plugins may take together; those used least are unloaded beyond it.
 	Budget host.Bytes
 
-	// Memory is the linear memory that one instance of a plugin may have. Manifests may narrow this and the next four.
+	// Memory is the linear memory that one instance of a plugin may have. Manifests may narrow this and the next five.
 	Memory host.Bytes
 	// Input is the size of a call's input.
 	Input host.Bytes
@@ -42,6 +43,31 @@ type config struct {
 	Timeout time.Duration
 	// Instances is how many calls of one plugin may run at one time. 0: four a processor.
 	Instances int
+	// Fuel is how much a call may use, in the sandbox's units. 0: no bound but its time.
+	Fuel int64
+
+	// Calls is how many calls of sandboxed plugins run at one time. 0: one a processor.
+	Calls int
+	// Queue is how many calls wait for a place; those beyond it get a 503.
+	Queue int
+	// QueueTime is how long a call waits for a place before it gets a 503.
+	QueueTime time.Duration
+
+	// PolicyHosts are patterns of the hosts that plugins may send requests to, such as *.example.com. Empty: none.
+	PolicyHosts []string
+	// PolicyAddresses are ranges of addresses that are not public, such as 10.0.0.0/8, which these requests may reach.
+	PolicyAddresses []netip.Prefix
+	// PolicyPaths are folders that plugins may be granted, or folders below them; :ro at the end: for reading only. Their
+	// own data folders they are granted anyway.
+	PolicyPaths []string
+	// PolicyEnv lets plugins have the environment variables that their manifests set.
+	PolicyEnv bool
+	// PolicyConfig lets plugins have the configuration that their manifests hold.
+	PolicyConfig bool
+	// PolicyClock lets plugins know the time.
+	PolicyClock bool
+	// PolicyRandom lets plugins have real randomness.
+	PolicyRandom bool
 
 	// Drain is how long calls may end in peace when their plugin is dropped, updated or unloaded.
 	Drain time.Duration
@@ -78,7 +104,7 @@ type config struct {
 
 // defaultConfig is what holds without file, environment and flags.
 func defaultConfig() config {
-	limits := host.DefaultLimits()
+	limits, policy := host.DefaultLimits(), host.DefaultPolicy()
 	return config{
 		Listen:          "127.0.0.1:9081",
 		UnixMode:        0o600,
@@ -90,6 +116,13 @@ func defaultConfig() config {
 		Input:           limits.Input,
 		Output:          limits.Output,
 		Timeout:         limits.Timeout,
+		Fuel:            limits.Fuel,
+		Queue:           1024,
+		QueueTime:       time.Second,
+		PolicyEnv:       policy.Env,
+		PolicyConfig:    policy.Config,
+		PolicyClock:     policy.Clock,
+		PolicyRandom:    policy.Random,
 		Drain:           10 * time.Second,
 		LoadTimeout:     time.Minute,
 		DownloadLimit:   host.Bytes(archive.DefaultDownload),
@@ -125,25 +158,36 @@ func (c *config) options() []option {
 		{"log-level", &choiceValue{&c.LogLevel, []string{"debug", "info", "warn", "error"}}, "least level that is logged: debug, info, warn or error"},
 		{"log-format", &choiceValue{&c.LogFormat, []string{"text", "json"}}, "how log lines are written to stderr: text or json"},
 		{"budget", &sizeValue{&c.Budget, 1 << 20, math.MaxInt64}, "memory that loaded plugins may take together; those used least are unloaded beyond it"},
-		{"memory", &sizeValue{&c.Memory, wasmPage, 4 << 30}, "linear memory of one instance of a plugin; manifests may narrow this and the next four"},
+		{"memory", &sizeValue{&c.Memory, wasmPage, 4 << 30}, "linear memory of one instance of a plugin; manifests may narrow this and the next five"},
 		{"input", &sizeValue{&c.Input, 1, maxBody}, "size of a call's input"},
 		{"output", &sizeValue{&c.Output, 1, maxBody}, "size of a call's result"},
 		{"timeout", &durationValue{&c.Timeout, true}, "how long a call may take; 0: as long as it likes, and nothing that could stop it is built into plugins"},
-		{"instances", &countValue{&c.Instances, 0}, "calls of one plugin that may run at one time; 0: four a processor"},
+		{"instances", &countValue[int]{&c.Instances, 0}, "calls of one plugin that may run at one time; 0: four a processor"},
+		{"fuel", &countValue[int64]{&c.Fuel, 0}, "how much a call may use, in the sandbox's units; 0: no bound but its time"},
+		{"calls", &countValue[int]{&c.Calls, 0}, "calls of sandboxed plugins that run at one time; 0: one a processor"},
+		{"queue", &countValue[int]{&c.Queue, 0}, "calls that wait for a place; those beyond it get a 503"},
+		{"queue-time", &durationValue{&c.QueueTime, false}, "how long a call waits for a place before it gets a 503"},
+		{"policy-hosts", &listValue[string]{&c.PolicyHosts, parseHostPattern}, "patterns of the hosts that plugins may send requests to, such as *.example.com; empty: none"},
+		{"policy-addresses", &listValue[netip.Prefix]{&c.PolicyAddresses, parsePrefix}, "ranges of addresses that are not public, such as 10.0.0.0/8, which these requests may reach"},
+		{"policy-paths", &listValue[string]{&c.PolicyPaths, parsePolicyPath}, "folders that plugins may be granted, or folders below them; :ro at the end: for reading only; their own data folders they are granted anyway"},
+		{"policy-env", (*boolValue)(&c.PolicyEnv), "let plugins have the environment variables that their manifests set"},
+		{"policy-config", (*boolValue)(&c.PolicyConfig), "let plugins have the configuration that their manifests hold"},
+		{"policy-clock", (*boolValue)(&c.PolicyClock), "let plugins know the time"},
+		{"policy-random", (*boolValue)(&c.PolicyRandom), "let plugins have real randomness"},
 		{"drain", &durationValue{&c.Drain, false}, "how long calls may end in peace when their plugin is dropped, updated or unloaded"},
 		{"load-timeout", &durationValue{&c.LoadTimeout, false}, "how long loading a plugin may take, compiling included"},
 		{"download-limit", &sizeValue{&c.DownloadLimit, 1, math.MaxInt64}, "size of a package"},
 		{"unpacked-limit", &sizeValue{&c.UnpackedLimit, 1, math.MaxInt64}, "size of a package's files together"},
-		{"file-limit", &countValue{&c.FileLimit, 1}, "number of files in a package"},
+		{"file-limit", &countValue[int]{&c.FileLimit, 1}, "number of files in a package"},
 		{"download-timeout", &durationValue{&c.DownloadTimeout, false}, "how long a package's download may take"},
-		{"connections", &countValue{&c.Connections, 1}, "connections that are served at one time; those beyond it get a 503"},
+		{"connections", &countValue[int]{&c.Connections, 1}, "connections that are served at one time; those beyond it get a 503"},
 		{"batch-limit", &sizeValue{&c.BatchLimit, 1, maxBody}, "size of a batch of calls"},
 		{"read-timeout", &durationValue{&c.ReadTimeout, false}, "how long a request may take to arrive"},
 		{"upload-timeout", &durationValue{&c.UploadTimeout, false}, "how long a request with over 64KiB may take to arrive"},
 		{"write-timeout", &durationValue{&c.WriteTimeout, false}, "how long a client may take to receive an answer"},
 		{"idle-timeout", &durationValue{&c.IdleTimeout, false}, "how long a connection may stay open without a request"},
 		{"shutdown-timeout", &durationValue{&c.ShutdownTimeout, false}, "how long the requests under way may take to finish after SIGINT or SIGTERM"},
-		{"figures", &countValue{&c.Figures, 1}, "functions that have metrics of their own; the others share one set"},
+		{"figures", &countValue[int]{&c.Figures, 1}, "functions that have metrics of their own; the others share one set"},
 	}
 }
 
@@ -163,7 +207,13 @@ func (c *config) limits() host.Limits {
 	if instances == 0 {
 		instances = 4 * runtime.GOMAXPROCS(0)
 	}
-	return host.Limits{Memory: c.Memory, Input: c.Input, Output: c.Output, Timeout: c.Timeout, Instances: instances}
+	return host.Limits{Memory: c.Memory, Input: c.Input, Output: c.Output, Timeout: c.Timeout, Instances: instances, Fuel: c.Fuel}
+}
+
+// policy is what plugins may be granted, as the host takes it.
+func (c *config) policy() host.Policy {
+	return host.Policy{Hosts: c.PolicyHosts, Addresses: c.PolicyAddresses, Paths: c.PolicyPaths, OwnData: true,
+		Env: c.PolicyEnv, Config: c.PolicyConfig, Clock: c.PolicyClock, Random: c.PolicyRandom}
 }
 
 // archive are the limits of packages, as the host takes them.

@@ -24,6 +24,9 @@ type rawFlag struct {
 }
 
 func (f *rawFlag) Set(text string) error {
+	if f.given && f.kind == listType {
+		text = f.text + listComma + text
+	}
 	f.text, f.given = text, true
 	return nil
 }
@@ -49,7 +52,9 @@ func (a *app) addConfigFlags(cmd *cobra.Command) *configFlags {
 		flag := cmd.Flags().VarPF(raw, o.name, "", o.help)
 		if _, isBool := o.value.(*boolValue); isBool {
 			flag.NoOptDefVal = "true"
-			flag.DefValue = ""
+			if flag.DefValue == "false" {
+				flag.DefValue = ""
+			}
 		}
 		if choice, ok := o.value.(*choiceValue); ok {
 			_ = cmd.RegisterFlagCompletionFunc(o.name, cobra.FixedCompletions(choice.allowed, cobra.ShellCompDirectiveNoFileComp))
@@ -139,7 +144,7 @@ func (l *loader) print(w io.Writer) error {
 		"# a flag (--log-level) wins over both.\n")
 	for _, o := range l.config.options() {
 		text := o.value.String()
-		if _, free := o.value.(*textValue); free {
+		if _, free := o.value.(*textValue); free || isList(o.value) {
 			quoted, err := yaml.Marshal(text)
 			if err != nil {
 				return err

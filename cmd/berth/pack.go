@@ -73,7 +73,7 @@ func (p packing) run(ctx context.Context) (packed, error) {
 	if err != nil {
 		return result, err
 	}
-	if result.Name, err = p.findName(found.files); err != nil {
+	if result.Name, err = p.findName(root, found.files); err != nil {
 		return result, err
 	}
 	if result.File = p.out; result.File == "" {
@@ -161,10 +161,11 @@ func typeName(mode fs.FileMode) string {
 	return "device"
 }
 
-// findName finds the plugin's name: what was asked for, else the stem of the sandboxed build, of the manifest, of the
+// findName finds the plugin's name: what was asked for, else the stem of a manifest that names modules, as Extism's do, for
+// these may be called anything; else the stem of the sandboxed build, of the manifest, of the
 // native build, else the folder's name. Of several stems the one that is the folder's name, or that has both a build and
 // a manifest, is meant.
-func (p packing) findName(files []string) (string, error) {
+func (p packing) findName(root *os.Root, files []string) (string, error) {
 	if p.name != "" {
 		return p.name, checkName(p.name)
 	}
@@ -173,6 +174,9 @@ func (p packing) findName(files []string) (string, error) {
 		return "", err
 	}
 	folder := filepath.Base(absolute)
+	if name, ok := namedByModules(root, files); ok {
+		return name, checkName(name)
+	}
 	for _, extension := range []string{".wasm", ".json", ".so"} {
 		stems := stemsOf(files, extension)
 		if len(stems) > 1 && extension == ".wasm" {
@@ -191,6 +195,20 @@ func (p packing) findName(files []string) (string, error) {
 		return stems[0], checkName(stems[0])
 	}
 	return folder, checkName(folder)
+}
+
+// namedByModules returns the stem of the only manifest, if it names the plugin's modules.
+func namedByModules(root *os.Root, files []string) (name string, ok bool) {
+	stems := stemsOf(files, ".json")
+	if len(stems) != 1 {
+		return "", false
+	}
+	data, err := root.ReadFile(stems[0] + ".json")
+	if err != nil {
+		return "", false
+	}
+	manifest, err := host.ParseManifest(data)
+	return stems[0], err == nil && len(manifest.Wasm.Modules) > 0
 }
 
 // stemsOf are the names without extension of the files at the root that have it, and without the version of native builds.
@@ -250,6 +268,9 @@ func belongs(file, name string, manifest host.Manifest) bool {
 	case manifest.Executable:
 		return true
 	}
+	if slices.ContainsFunc(manifest.Wasm.Modules, func(m host.WasmModule) bool { return m.Path == file }) {
+		return true
+	}
 	folder, _, nested := strings.Cut(file, "/")
 	if !nested {
 		return native(name)(file)
@@ -273,10 +294,16 @@ func native(plugin string) func(file string) bool {
 func checkContent(result *packed, manifest host.Manifest) error {
 	name := result.Name
 	executable := manifest.Executable
+	modules := manifest.Wasm.Modules
+	for _, module := range modules {
+		if module.Packed() && !slices.Contains(result.Packed, module.Path) {
+			return fail(exitRefused, "manifest %s.json names the module %q, which is not in the folder", name, module.Path)
+		}
+	}
 	switch {
 	case executable != "" && !slices.Contains(result.Packed, executable):
 		return fail(exitRefused, "manifest %s.json names the executable %q, which is not in the folder", name, executable)
-	case executable == "" && !slices.ContainsFunc(result.Packed, native(name)) && !slices.Contains(result.Packed, name+".wasm"):
+	case executable == "" && len(modules) == 0 && !slices.ContainsFunc(result.Packed, native(name)) && !slices.Contains(result.Packed, name+".wasm"):
 		found := few(append(slices.Clone(result.Packed), result.LeftOut...))
 		return fail(exitRefused, "no build of %q is in the folder: expected %s.wasm, %s.so or an executable named in %s.json, found: %s",
 			name, name, host.Exported(name), name, found)

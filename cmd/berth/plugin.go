@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -34,7 +35,7 @@ func (a *app) pluginCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	a.hostFlags(cmd)
-	cmd.AddCommand(a.pluginCreate(), a.pluginList(), a.pluginDescribe(), a.pluginStatus(), a.pluginUpdate(),
+	cmd.AddCommand(a.pluginCreate(), a.pluginList(), a.pluginDescribe(), a.pluginStatus(), a.pluginLogs(), a.pluginUpdate(),
 		a.pluginRegister(), a.pluginDrop())
 	return cmd
 }
@@ -296,6 +297,36 @@ func (a *app) showCommand(use, short, suffix string) *cobra.Command {
 				return err
 			}
 			return a.show(answer.body)
+		},
+	}
+}
+
+// pluginLogs shows what a plugin wrote. The host has made it printable.
+func (a *app) pluginLogs() *cobra.Command {
+	return &cobra.Command{
+		Use: "logs <name>", Short: "Show what a plugin logged last", Args: takes(1, 1), ValidArgsFunction: a.completeNames(pluginsPath, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkName(args[0]); err != nil {
+				return err
+			}
+			c, err := a.client(quick)
+			if err != nil {
+				return err
+			}
+			ctx, stop := a.interruptible(cmd)
+			defer stop()
+			answer, err := c.do(ctx, http.MethodGet, pluginPath(args[0])+"/logs", "", nil)
+			switch {
+			case err != nil:
+				return err
+			case a.json:
+				lines := strings.Split(strings.TrimSuffix(string(answer.body), "\n"), "\n")
+				return writeJSON(a.out, map[string]any{"name": args[0], "lines": slices.DeleteFunc(lines, func(line string) bool { return line == "" })})
+			}
+			for line := range strings.Lines(string(answer.body)) {
+				fmt.Fprintln(a.out, printable(strings.TrimSuffix(line, "\n")))
+			}
+			return nil
 		},
 	}
 }

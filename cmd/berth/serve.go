@@ -165,6 +165,7 @@ func assemble(ctx context.Context, c *config, log *slog.Logger) (_ *house, err e
 		Cache:           h.cache,
 		Engines:         []host.Engine{sandbox.New()},
 		Limits:          c.limits(),
+		Policy:          c.policy(),
 		Archive:         c.archive(),
 		Drain:           c.Drain,
 		LoadTimeout:     c.LoadTimeout,

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -153,6 +154,8 @@ func (l *loader) mapping(path string, root *yaml.Node) {
 		switch {
 		case seen[key.Value] > 0:
 			l.fault(at(key), "%s: is set in line %d already", key.Value, seen[key.Value])
+		case value.Kind == yaml.SequenceNode && l.isList(key.Value):
+			l.list(at(key), key.Value, value)
 		case value.Kind != yaml.ScalarNode:
 			l.fault(at(value), "%s: one plain value is expected, the keys are flat", key.Value)
 		case value.Tag == "!!null":
@@ -162,6 +165,24 @@ func (l *loader) mapping(path string, root *yaml.Node) {
 		}
 		seen[key.Value] = key.Line
 	}
+}
+
+// isList tells whether the key's value is a list.
+func (l *loader) isList(key string) bool {
+	return slices.ContainsFunc(l.config.options(), func(o option) bool { return o.name == key && isList(o.value) })
+}
+
+// list takes the setting of a list of yaml.
+func (l *loader) list(source, key string, sequence *yaml.Node) {
+	var entries []string
+	for _, entry := range sequence.Content {
+		if entry.Kind != yaml.ScalarNode || entry.Tag == "!!null" || strings.Contains(entry.Value, listComma) {
+			l.fault(source, "%s: each entry of the list has to be a plain value without a comma", key)
+			return
+		}
+		entries = append(entries, entry.Value)
+	}
+	l.set(setting{source, key, strings.Join(entries, listComma)})
 }
 
 // environment takes the settings of the environment, in the order of the keys.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -134,21 +135,75 @@ func shortDuration(d time.Duration) string {
 	return s
 }
 
-type countValue struct {
-	to    *int
-	least int
+type countValue[N int | int64] struct {
+	to    *N
+	least N
 }
 
-func (v *countValue) Set(text string) error {
-	n, err := strconv.Atoi(text)
-	if err != nil {
+func (v *countValue[N]) Set(text string) error {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || int64(N(n)) != n {
 		return fmt.Errorf("%q is not a whole number", text)
 	}
-	if n < v.least {
+	if N(n) < v.least {
 		return fmt.Errorf("%d is too small: at least %d is needed", n, v.least)
 	}
-	*v.to = n
+	*v.to = N(n)
 	return nil
 }
-func (v *countValue) String() string { return strconv.Itoa(*v.to) }
-func (*countValue) Type() string     { return "number" }
+func (v *countValue[N]) String() string { return strconv.FormatInt(int64(*v.to), 10) }
+func (*countValue[N]) Type() string     { return "number" }
+
+// listValue is a list with commas between its entries, which can have none in them. In the file it may be a list of yaml
+// too, and a flag may be given several times.
+type listValue[T any] struct {
+	to    *[]T
+	parse func(entry string) (T, error)
+}
+
+const listComma = ","
+
+// isList tells whether a value is a list.
+func isList(v value) bool { return v.Type() == listType }
+
+const listType = "list"
+
+func (v *listValue[T]) Set(text string) error {
+	var list []T
+	for entry := range strings.SplitSeq(text, listComma) {
+		if entry = strings.TrimSpace(entry); entry == "" {
+			continue
+		}
+		parsed, err := v.parse(entry)
+		if err != nil {
+			return err
+		}
+		list = append(list, parsed)
+	}
+	*v.to = list
+	return nil
+}
+
+func (v *listValue[T]) String() string {
+	var texts []string
+	for _, entry := range *v.to {
+		texts = append(texts, fmt.Sprint(entry))
+	}
+	return strings.Join(texts, listComma)
+}
+func (*listValue[T]) Type() string { return listType }
+
+func parseHostPattern(entry string) (string, error) { return entry, host.CheckHostPattern(entry) }
+func parsePolicyPath(entry string) (string, error)  { return entry, host.CheckPolicyPath(entry) }
+
+// parsePrefix reads a range of addresses, or one address.
+func parsePrefix(entry string) (netip.Prefix, error) {
+	if prefix, err := netip.ParsePrefix(entry); err == nil {
+		return prefix.Masked(), nil
+	}
+	address, err := netip.ParseAddr(entry)
+	if err != nil || address.Zone() != "" {
+		return netip.Prefix{}, fmt.Errorf("%q is no range of addresses: write it like 10.0.0.0/8, fd00::/8 or 192.168.1.7", entry)
+	}
+	return netip.PrefixFrom(address, address.BitLen()), nil
+}

@@ -69,6 +69,28 @@ func fetch(ctx context.Context, uri string, dst io.Writer, limits Limits, roots 
 	if err != nil {
 		return Fetched{}, err
 	}
+	return download{url: u, what: "the zip", roots: roots}.run(ctx, dst, limits)
+}
+
+// FetchFile is Fetch for a file that is no zip: url is any of http or https, and the request has the headers. They are sent
+// to no other host that a redirect leads to.
+func FetchFile(ctx context.Context, uri string, headers map[string]string, dst io.Writer, limits Limits) (Fetched, error) {
+	u, err := url.ParseRequestURI(uri)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return Fetched{}, &Error{Err: fmt.Errorf("%w %s", ErrInvalidURI, quote(uri))}
+	}
+	return download{url: u, headers: headers, what: "the file"}.run(ctx, dst, limits.withDefaults())
+}
+
+// download is one file to fetch.
+type download struct {
+	url     *url.URL
+	headers map[string]string
+	what    string         // what it is, for messages: "the zip"
+	roots   *x509.CertPool // nil: the system's
+}
+
+func (d download) run(ctx context.Context, dst io.Writer, limits Limits) (fetched Fetched, err error) {
 	timeout := &textError{
 		text:  fmt.Sprintf("the download took longer than the limit of %v", limits.Timeout),
 		kind:  ErrDownload,
@@ -77,11 +99,10 @@ func fetch(ctx context.Context, uri string, dst io.Writer, limits Limits, roots 
 	ctx, cancel := context.WithTimeoutCause(ctx, limits.Timeout, timeout)
 	defer cancel()
 
-	var fetched Fetched
-	if u.Scheme == "file" {
-		fetched, err = fetchFile(ctx, u.Path, dst, limits)
+	if d.url.Scheme == "file" {
+		fetched, err = d.file(ctx, dst, limits)
 	} else {
-		fetched, err = fetchHTTP(ctx, u, dst, limits, roots)
+		fetched, err = d.http(ctx, dst, limits)
 	}
 	switch {
 	case err == nil:
@@ -94,9 +115,10 @@ func fetch(ctx context.Context, uri string, dst io.Writer, limits Limits, roots 
 	return Fetched{}, &Error{Err: stopped(ctx, "download")}
 }
 
-// fetchFile copies a regular file. It looks before it opens, because opening alone may block (a named pipe) or do
+// file copies a regular file. It looks before it opens, because opening alone may block (a named pipe) or do
 // something (a device); and again afterwards, without blocking, because the file may have been replaced in between.
-func fetchFile(ctx context.Context, path string, dst io.Writer, limits Limits) (Fetched, error) {
+func (d download) file(ctx context.Context, dst io.Writer, limits Limits) (Fetched, error) {
+	path := d.url.Path
 	info, err := os.Stat(path)
 	if err != nil {
 		return Fetched{}, downloadError(err)
@@ -115,24 +137,24 @@ func fetchFile(ctx context.Context, path string, dst io.Writer, limits Limits) (
 	if !info.Mode().IsRegular() {
 		return Fetched{}, refuse(ErrDownload, "%s is not a regular file", path)
 	}
-	return receive(ctx, dst, f, info.Size(), limits)
+	return d.receive(ctx, dst, f, info.Size(), limits)
 }
 
-// receive copies the zip from src, which says it has size bytes, or -1.
-func receive(ctx context.Context, dst io.Writer, src io.Reader, size int64, limits Limits) (Fetched, error) {
+// receive copies the file from src, which says it has size bytes, or -1.
+func (d download) receive(ctx context.Context, dst io.Writer, src io.Reader, size int64, limits Limits) (Fetched, error) {
 	if size > limits.Download {
-		return Fetched{}, refuse(ErrTooLarge, "the zip has %d bytes, the limit is %d", size, limits.Download)
+		return Fetched{}, refuse(ErrTooLarge, "%s has %d bytes, the limit is %d", d.what, size, limits.Download)
 	}
 	digest := sha256.New()
 	n, err := copyChunks(ctx, io.MultiWriter(dst, digest), src, make([]byte, chunkLen), limits.Download)
 	var read *sourceError
 	switch {
 	case errors.Is(err, errOver):
-		return Fetched{}, refuse(ErrTooLarge, "the zip has more than %d bytes, which is the limit", limits.Download)
+		return Fetched{}, refuse(ErrTooLarge, "%s has more than %d bytes, which is the limit", d.what, limits.Download)
 	case errors.As(err, &read):
-		return Fetched{}, downloadError(fmt.Errorf("reading the zip failed after %d bytes: %w", n, read.err))
+		return Fetched{}, downloadError(fmt.Errorf("reading %s failed after %d bytes: %w", d.what, n, read.err))
 	case err != nil:
-		return Fetched{}, &textError{text: "the zip cannot be written: " + err.Error(), cause: err}
+		return Fetched{}, &textError{text: d.what + " cannot be written: " + err.Error(), cause: err}
 	}
 	return Fetched{Size: n, Digest: hex.EncodeToString(digest.Sum(nil))}, nil
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 	"unicode"
@@ -25,13 +24,17 @@ const (
 	maxHeaderBytes = 64 << 10
 )
 
-// fetchHTTP copies the body of a GET.
-func fetchHTTP(ctx context.Context, u *url.URL, dst io.Writer, limits Limits, roots *x509.CertPool) (Fetched, error) {
-	client, closeIdle := newClient(roots)
+// http copies the body of a GET.
+func (d download) http(ctx context.Context, dst io.Writer, limits Limits) (Fetched, error) {
+	client, closeIdle := newClient(d.roots)
 	defer closeIdle()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	client.CheckRedirect = d.checkRedirect
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url.String(), nil)
 	if err != nil {
 		return Fetched{}, downloadError(err)
+	}
+	for name, value := range d.headers {
+		request.Header.Set(name, value)
 	}
 	response, err := client.Do(request)
 	if err != nil {
@@ -42,7 +45,7 @@ func fetchHTTP(ctx context.Context, u *url.URL, dst io.Writer, limits Limits, ro
 		// The text is eKuiper's, and clients know it.
 		return Fetched{}, refuse(ErrDownload, "cannot download the file with status: %s", printable(response.Status))
 	}
-	return receive(ctx, dst, response.Body, response.ContentLength, limits)
+	return d.receive(ctx, dst, response.Body, response.ContentLength, limits)
 }
 
 // newClient returns a client for one download, and what to call when that is over.
@@ -57,11 +60,13 @@ func newClient(roots *x509.CertPool) (*http.Client, func()) {
 		DisableKeepAlives:      true, // a connection serves one request, so none is left over
 		DisableCompression:     true, // a zip is compressed, and its size and digest are those of the bytes sent
 	}
-	return &http.Client{Transport: transport, CheckRedirect: checkRedirect}, transport.CloseIdleConnections
+	return &http.Client{Transport: transport}, transport.CloseIdleConnections
 }
 
-// checkRedirect decides whether to follow from the last of via to request.
-func checkRedirect(request *http.Request, via []*http.Request) error {
+// checkRedirect decides whether to follow from the last of via to request. The
+// headers go to where they were meant to go: http itself keeps back those only
+// that it knows for secrets.
+func (d download) checkRedirect(request *http.Request, via []*http.Request) error {
 	from, to := via[len(via)-1].URL.Scheme, request.URL.Scheme
 	switch {
 	case len(via) > maxRedirects:
@@ -70,6 +75,11 @@ func checkRedirect(request *http.Request, via []*http.Request) error {
 		return refuse(ErrDownload, "redirected to the scheme %s; only http and https are followed", quote(to))
 	case from == "https" && to == "http":
 		return refuse(ErrDownload, "redirected from https to http; give an address that stays on https")
+	}
+	if request.URL.Host != d.url.Host {
+		for name := range d.headers {
+			request.Header.Del(name)
+		}
 	}
 	return nil
 }

@@ -1,0 +1,130 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"berth/host"
+	"berth/sandbox/meter"
+)
+
+// maxBuild bounds the size of a build's files in bytes: compiling takes ten
+// times that.
+const maxBuild = 128 << 20
+
+// build is the code of a plugin as it is given to wazero: its main module, and
+// others that it is linked with.
+type build struct {
+	parts     []part // main last
+	unmetered string // why the guest's fuel is not counted; empty if it is
+}
+
+// part is one module of a build.
+type part struct {
+	name string // under which others import it
+	file string
+	wasm []byte
+	info meter.Info
+	raw  []byte // as the author built it
+}
+
+// main is the module whose exports are the plugin's functions.
+func (b *build) main() *part { return &b.parts[len(b.parts)-1] }
+
+// resettable says why restoring memory and globals does not bring an instance's
+// state back; empty if it does.
+func (b *build) resettable() string {
+	for _, p := range b.parts {
+		switch {
+		case p.info.Resettable != "":
+			return p.file + ": " + p.info.Resettable
+		case p.info.ImportedMutableGlobals:
+			return p.file + " imports a global that can change"
+		}
+	}
+	return ""
+}
+
+// compilePackage makes the code of a package ready to run.
+func compilePackage(ctx context.Context, p *host.Package) (c *compiled, err error) {
+	defer func() {
+		if fault := recover(); fault != nil { // of a compiler that met what it does not know
+			c, err = nil, host.Fail(host.CodeInvalid, "%s cannot be compiled: the compiler failed: %v", p.Wasm(), fault)
+		}
+	}()
+	b, err := readBuild(p)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.instrument(p); err != nil {
+		return nil, err
+	}
+	return compile(ctx, p, b)
+}
+
+// readBuild reads and checks the modules of a package.
+func readBuild(p *host.Package) (*build, error) {
+	var b build
+	left := int64(maxBuild)
+	for _, module := range append(p.Modules(), host.LinkedModule{File: p.Wasm()}) {
+		wasm, err := readModule(p, module.File, left)
+		if err != nil {
+			return nil, err
+		}
+		left -= int64(len(wasm))
+		b.parts = append(b.parts, part{name: module.Name, file: module.File, raw: limitTables(wasm, p.Limits.Memory)})
+	}
+	return &b, nil
+}
+
+func readModule(p *host.Package, file string, most int64) ([]byte, error) {
+	info, err := os.Stat(p.Path(file))
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > most {
+		return nil, host.Fail(host.CodeInvalid, "%s has %s: at most %s are compiled, all modules together", file, host.Bytes(info.Size()), host.Bytes(maxBuild))
+	}
+	wasm, err := os.ReadFile(p.Path(file))
+	if err != nil {
+		return nil, err
+	}
+	if err := checkHeader(wasm); err != nil {
+		return nil, host.Fail(host.CodeInvalid, "%s %w", file, err)
+	}
+	if err := checkBounds(wasm); err != nil {
+		return nil, host.Fail(host.CodeInvalid, "%s %w", file, err)
+	}
+	return wasm, nil
+}
+
+// instrument meters the modules. One that has instructions which the meter does
+// not know makes the whole build run unmetered.
+func (b *build) instrument(p *host.Package) error {
+	options := meter.Options{Globals: p.Manifest.Wasm.Isolation == isolationFresh, Memory: p.Manifest.Wasm.Isolation == isolationFresh}
+	for i := range b.parts {
+		m := &b.parts[i]
+		var err error
+		if m.wasm, m.info, err = meter.Instrument(m.raw, options); err == nil {
+			continue
+		}
+		if unknown := (*meter.Unknown)(nil); errors.As(err, &unknown) {
+			b.unmetered = fmt.Sprintf("%s: %s", m.file, unknown)
+			break
+		}
+		m.wasm = nil
+		if invalid := validate(p, m); invalid != nil {
+			return invalid // in wazero's words
+		}
+		return host.Fail(host.CodeInvalid, "%s cannot be metered: %w", m.file, err)
+	}
+	if b.unmetered == "" {
+		return nil
+	}
+	for i := range b.parts {
+		b.parts[i].wasm = b.parts[i].raw
+	}
+	return nil
+}

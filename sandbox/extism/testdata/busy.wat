@@ -1,0 +1,28 @@
+;; Loops without end whose work the host does: nothing here costs the guest much.
+(module
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "reset" (func $reset))
+  (import "extism:host/env" "store_u8" (func $store_u8 (param i64 i32)))
+  (import "extism:host/env" "config_get" (func $config_get (param i64) (result i64)))
+  (import "extism:host/env" "var_get" (func $var_get (param i64) (result i64)))
+  (import "extism:host/env" "var_set" (func $var_set (param i64 i64)))
+  (import "extism:host/env" "log_error" (func $log_error (param i64)))
+  (import "extism:host/env" "http_headers" (func $http_headers (result i64)))
+
+  (func (export "reset") (local $h i64)
+    (loop $more
+      (local.set $h (call $alloc (i64.const 30000000)))
+      (call $store_u8 (i64.add (local.get $h) (i64.const 29999999)) (i32.const 1))
+      (call $reset)
+      (br $more)))
+  (func (export "config_get")
+    (loop $more (drop (call $config_get (i64.const 0))) (br $more)))
+  (func (export "var_get")
+    (loop $more (drop (call $var_get (i64.const 0))) (br $more)))
+  (func (export "var_set")
+    (loop $more (call $var_set (i64.const 0) (i64.const 1)) (br $more)))
+  (func (export "log_error")
+    (loop $more (call $log_error (call $alloc (i64.const 10))) (br $more)))
+  (func (export "http_headers")
+    (loop $more (drop (call $http_headers)) (br $more)))
+)

@@ -1,0 +1,4 @@
+package snapshot
+
+// NewHeapAllocator makes memories as they are where written pages cannot be told.
+var NewHeapAllocator = newHeapAllocator
