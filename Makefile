@@ -8,7 +8,7 @@ COUNT   ?= 6
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: help build run test race lint fuzz soak bench bench-http examples rust guests conformance clean
+.PHONY: help build run test race lint fuzz soak bench bench-http bench-interrupt bench-peers examples c assemblyscript rust guests conformance clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,7 @@ run: build bin/toolbox.zip ## start a host with the Go example installed, and sa
 test: ## the whole suite
 	$(GO) test -timeout 10m ./...
 	cd examples/functions/go && $(GO) vet ./... && $(GO) test ./...
+	cd examples/functions/command-go && $(GO) vet ./... && $(GO) test ./...
 
 race: ## the whole suite with the race detector
 	$(GO) test -race -timeout 20m ./...
@@ -53,6 +54,14 @@ bench-http: build ## HTTP against a bare fasthttp server, driven by wrk
 	$(GO) build -o bin/bench-http ./bench/http
 	bin/bench-http -berth bin/berth
 
+bench-interrupt: ## deadlines of guests that run away, and the garbage collector beside guests
+	$(GO) run ./bench/interrupt
+
+bench-peers: ## the same Extism plugins in the Extism Go SDK and in Berth
+	@mkdir -p bin
+	cd bench/peers && $(GO) test ./... && $(GO) test -run '^$$' -bench . -count $(COUNT) . | tee ../../bin/peers.txt
+	$(GO) tool benchstat -col /by bin/peers.txt
+
 examples: bin/toolbox.zip bin/tiny.zip ## pack the Go and the C example (make rust: the Rust one)
 
 bin/toolbox.zip: build $(wildcard examples/functions/go/*.go) examples/functions/go/toolbox.json
@@ -61,6 +70,26 @@ bin/toolbox.zip: build $(wildcard examples/functions/go/*.go) examples/functions
 
 bin/tiny.zip: build examples/functions/c/tiny.wasm
 	bin/berth pack examples/functions/c -o $@
+
+CLANG_WASM = clang --target=wasm32 -std=c11 -Wall -Wextra -nostdlib -fno-builtin -Wl,--no-entry -Wl,--strip-all -Wl,--stack-first -Wl,-z,stack-size=4096
+
+examples/functions/extism-c/letters.wasm: examples/functions/extism-c/letters.c examples/functions/extism-c/extism.h
+	cd $(@D) && $(CLANG_WASM) -Oz -o letters.wasm letters.c
+
+examples/functions/wapc-c/desk.wasm: examples/functions/wapc-c/desk.c examples/functions/wapc-c/wapc.h
+	cd $(@D) && $(CLANG_WASM) -Oz -o desk.wasm desk.c
+
+examples/functions/command-c/wordcount.wasm: examples/functions/command-c/wordcount.c # needs the packages wasi-libc and libclang-rt-dev-wasm32
+	cd $(@D) && clang --target=wasm32-wasi -std=c11 -O2 -Wall -Wextra -Wl,--strip-all -o wordcount.wasm wordcount.c
+
+bench/guests/hash/hash.wasm: bench/guests/hash/hash.c
+	cd $(@D) && $(CLANG_WASM) -O2 -o hash.wasm hash.c
+
+c: examples/functions/extism-c/letters.wasm examples/functions/wapc-c/desk.wasm examples/functions/command-c/wordcount.wasm examples/functions/c/tiny.wasm bench/guests/hash/hash.wasm ## build the C plugins that changed (needs clang, lld and wasi-libc)
+
+assemblyscript: ## build the AssemblyScript examples (needs npm)
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js"; exit 1; }
+	for d in assemblyscript extism-assemblyscript; do (cd examples/functions/$$d && npm ci && npm run build) || exit 1; done
 
 examples/functions/c/tiny.wasm: examples/functions/c/tiny.c
 	@command -v clang >/dev/null && command -v wasm-ld >/dev/null || { echo "tiny.c is newer than tiny.wasm, and clang or wasm-ld is missing: install the packages clang and lld"; exit 1; }
@@ -75,10 +104,13 @@ guests: ## assemble the sandbox's test guests anew (needs wat2wasm, of the packa
 	@command -v wat2wasm >/dev/null || { echo "wat2wasm is missing: install the package wabt"; exit 1; }
 	cd sandbox/testdata/guests && for f in *.wat; do check=; [ "$$f" = invalid.wat ] && check=--no-check; wat2wasm $$check "$$f" -o "$${f%.wat}.wasm" || exit 1; done && \
 	  printf '\0asm\r\0\1\0' > component.wasm && head -c 100 echo.wasm > truncated.wasm
-	cd bench/testdata && wat2wasm named.wat -o named.wasm
+	for d in sandbox/extism/testdata sandbox/snapshot/testdata sandbox/testdata/hostile bench/testdata bench/interrupt; do \
+	  for f in $$d/*.wat; do wat2wasm --enable-all "$$f" -o "$${f%.wat}.wasm" || exit 1; done; done
 
 conformance: build ## replay eKuiper's recorded answers against a fresh host (needs ../shared)
 	$(GO) test -count=1 -v -run '^TestConformance' ./cmd/berth
 
 clean: ## remove what was built; the data folder stays
-	rm -rf bin examples/functions/go/toolbox.wasm examples/functions/rust/textkit.wasm examples/functions/rust/target
+	rm -rf bin examples/functions/go/toolbox.wasm examples/functions/rust/textkit.wasm examples/functions/rust/target \
+	  examples/functions/extism-go/vowels.wasm examples/functions/command-go/tally.wasm examples/functions/extism-rust/prose.wasm \
+	  examples/functions/extism-rust/target examples/functions/assemblyscript/node_modules examples/functions/extism-assemblyscript/node_modules

@@ -145,7 +145,7 @@ func TestHouseTopLevel(t *testing.T) {
 func TestHousePackageDocs(t *testing.T) {
 	for _, p := range packages(t) {
 		want := "Package " + filepath.Base(p.Dir)
-		if strings.HasPrefix(p.ImportPath, "berth/cmd/") || p.ImportPath == "berth/bench/http" {
+		if strings.HasPrefix(p.ImportPath, "berth/cmd/") || strings.HasPrefix(p.ImportPath, "berth/bench/") {
 			want = "Command "
 		}
 		if !strings.HasPrefix(p.Doc, want) {
@@ -198,7 +198,7 @@ type fault struct {
 }
 
 func bannedCode(path string, files []*ast.File) (faults []fault) {
-	main := strings.HasPrefix(path, "berth/cmd/") || path == "berth/bench/http"
+	main := strings.HasPrefix(path, "berth/cmd/") || strings.HasPrefix(path, "berth/bench/")
 	for _, f := range files {
 		for _, imp := range f.Imports {
 			if strings.Trim(imp.Path.Value, `"`) == "testing" && path != "berth/host/enginetest" {
