@@ -282,7 +282,7 @@ func (r *run) leave() {
 // it panics with the reason if the call must end.
 func (r *run) block() (ctx context.Context, done func()) {
 	r.start()
-	if r.placed && r.watch == nil {
+	if r.placed {
 		r.leave()
 	}
 	ctx, stop := r.waiting()
@@ -291,6 +291,9 @@ func (r *run) block() (ctx context.Context, done func()) {
 		now := time.Now()
 		r.turn = now
 		r.check(now, 0)
+		if r.watch != nil { // a metered guest takes its place with the next tick
+			r.mustPlace()
+		}
 	}
 }
 

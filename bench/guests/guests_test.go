@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"berth/bench/guests"
+	"berth/sandbox/meter"
 )
 
 // instance is a guest called by hand, as docs/plugins.md says.
@@ -30,6 +32,11 @@ func instantiate(tb testing.TB, wasm []byte) instance {
 		}
 	})
 	if _, err := wasi_snapshot_preview1.Instantiate(ctx, r); err != nil {
+		tb.Fatal(err)
+	}
+	tick := func(_ context.Context, stack []uint64) { stack[0] += 50_000 }
+	i64 := []api.ValueType{api.ValueTypeI64}
+	if _, err := r.NewHostModuleBuilder(meter.Module).NewFunctionBuilder().WithGoFunction(api.GoFunc(tick), i64, i64).Export(meter.Tick).Instantiate(ctx); err != nil {
 		tb.Fatal(err)
 	}
 	m, err := r.InstantiateWithConfig(ctx, wasm, wazero.NewModuleConfig().WithStartFunctions("_initialize"))
@@ -158,16 +165,29 @@ func TestJSONReference(t *testing.T) {
 	}
 }
 
-// BenchmarkGuests is each guest called through wazero alone, without anything
-// that could stop it.
+// BenchmarkGuests calls each guest as it is and metered in turns, through wazero
+// alone, and tells the least time of each, so that other work on the machine
+// hardly counts. ns/op is of both together and means nothing.
 func BenchmarkGuests(b *testing.B) {
 	for _, g := range load(b) {
 		b.Run(g.Name, func(b *testing.B) {
-			i := instantiate(b, g.Wasm)
-			b.SetBytes(int64(len(g.Input)))
-			for b.Loop() {
-				i.call(b, g.Function, g.Input)
+			metered, _, err := meter.Instrument(g.Wasm, meter.Options{})
+			if err != nil {
+				b.Fatal(err)
 			}
+			one, two := instantiate(b, g.Wasm), instantiate(b, metered)
+			burst := func(i instance) time.Duration {
+				start := time.Now()
+				i.call(b, g.Function, g.Input)
+				return time.Since(start)
+			}
+			plain, with := burst(one), burst(two)
+			for b.Loop() {
+				plain, with = min(plain, burst(one)), min(with, burst(two))
+			}
+			b.ReportMetric(float64(plain), "ns/plain")
+			b.ReportMetric(float64(with), "ns/metered")
+			b.ReportMetric(float64(with)/float64(plain), "times")
 		})
 	}
 }

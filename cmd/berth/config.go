@@ -9,6 +9,7 @@ import (
 
 	"berth/host"
 	"berth/host/archive"
+	"berth/sandbox"
 )
 
 // config is what `berth serve` is told. Each field is one key; its comment says what the key does, as options says it to
@@ -214,6 +215,11 @@ func (c *config) limits() host.Limits {
 func (c *config) policy() host.Policy {
 	return host.Policy{Hosts: c.PolicyHosts, Addresses: c.PolicyAddresses, Paths: c.PolicyPaths, OwnData: true,
 		Env: c.PolicyEnv, Config: c.PolicyConfig, Clock: c.PolicyClock, Random: c.PolicyRandom}
+}
+
+// admission is how many sandboxed calls run, as the sandbox takes it.
+func (c *config) admission() sandbox.Admission {
+	return sandbox.Admission{Places: c.Calls, Queue: c.Queue, Wait: c.QueueTime}
 }
 
 // archive are the limits of packages, as the host takes them.

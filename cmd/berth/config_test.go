@@ -6,12 +6,15 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"berth/host"
 )
 
 // berth runs a command line in this process, in an empty folder of its own unless the test changed it.
@@ -121,6 +124,16 @@ func TestConfigSingleFaults(t *testing.T) {
 		{"instances", "-1", "too small"},
 		{"instances", "many", "whole number"},
 		{"file-limit", "0", "too small"},
+		{"fuel", "-1", "too small"},
+		{"fuel", "9223372036854775808", "whole number"},
+		{"queue-time", "0", "not allowed"},
+		{"policy-hosts", "a, http://b", `"http://b" is a URL`},
+		{"policy-hosts", "a:80", "without a port"},
+		{"policy-addresses", "10.0.0.0/33", "is no range of addresses"},
+		{"policy-addresses", "fe80::1%eth0", "is no range of addresses"},
+		{"policy-paths", "/srv,data", `"data" is no absolute path`},
+		{"policy-paths", "/srv/../etc", `has ".."`},
+		{"policy-clock", "no", "neither true nor false"},
 		{"log-level", "INFO", "is not one of debug, info, warn, error"},
 	}
 	for _, tt := range tests {
@@ -139,6 +152,38 @@ func TestConfigAccepted(t *testing.T) {
 	} {
 		if _, err := loadConfig("", []setting{{"--" + tt.key, tt.key, tt.text}}, nil, nil); err != nil {
 			t.Errorf("%s=%q: %v", tt.key, tt.text, err)
+		}
+	}
+}
+
+// TestConfigLists: a list is a text with commas, a yaml list, or a flag given again; the later source replaces the list
+// of the earlier, and an empty one empties it.
+func TestConfigLists(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFile(t, "berth.yaml", "policy-hosts: [a.test, '*.b.test']\npolicy-addresses: 10.1.2.3/8, ::1\npolicy-paths:\n  - /srv/a b:ro\n  - /srv/c\n")
+	l, err := loadConfig("", nil, nil, []string{"BERTH_POLICY_HOSTS=c.test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := l.config.policy()
+	want := host.DefaultPolicy()
+	want.Hosts, want.Paths = []string{"c.test"}, []string{"/srv/a b:ro", "/srv/c"}
+	want.Addresses = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	if !reflect.DeepEqual(p, want) {
+		t.Errorf("%+v, want %+v", p, want)
+	}
+	if l, err = loadConfig("", []setting{{"--policy-hosts", "policy-hosts", ""}}, nil, nil); err != nil || len(l.config.PolicyHosts) > 0 {
+		t.Errorf("emptied: %q, %v", l.config.PolicyHosts, err)
+	}
+	_, stdout, stderr := berth(t, nil, "config", "--policy-hosts=x", "--policy-hosts=y, z", "--policy-clock=false", "--json")
+	if !strings.Contains(stdout, `"policy-hosts": "x,y,z"`) || !strings.Contains(stdout, `"policy-clock": "false"`) {
+		t.Errorf("%s%s", stdout, stderr)
+	}
+	writeFile(t, "berth.yaml", "policy-hosts: ['a,b']\npolicy-paths: [[/x]]\nlisten: [a]\n")
+	_, err = loadConfig("", nil, nil, nil)
+	for _, fault := range []string{"berth.yaml:1: policy-hosts: each entry", "berth.yaml:2: policy-paths: each entry", "berth.yaml:3: listen: one plain value"} {
+		if err == nil || !strings.Contains(err.Error(), fault) {
+			t.Errorf("%v, want %q", err, fault)
 		}
 	}
 }

@@ -142,10 +142,14 @@ func TestHouseTopLevel(t *testing.T) {
 	}
 }
 
+func isCommand(path string) bool {
+	return strings.HasPrefix(path, "berth/cmd/") || path == "berth/bench/http" || path == "berth/bench/interrupt"
+}
+
 func TestHousePackageDocs(t *testing.T) {
 	for _, p := range packages(t) {
 		want := "Package " + filepath.Base(p.Dir)
-		if strings.HasPrefix(p.ImportPath, "berth/cmd/") || strings.HasPrefix(p.ImportPath, "berth/bench/") {
+		if isCommand(p.ImportPath) {
 			want = "Command "
 		}
 		if !strings.HasPrefix(p.Doc, want) {
@@ -198,7 +202,7 @@ type fault struct {
 }
 
 func bannedCode(path string, files []*ast.File) (faults []fault) {
-	main := strings.HasPrefix(path, "berth/cmd/") || strings.HasPrefix(path, "berth/bench/")
+	main := isCommand(path)
 	for _, f := range files {
 		for _, imp := range f.Imports {
 			if strings.Trim(imp.Path.Value, `"`) == "testing" && path != "berth/host/enginetest" {

@@ -199,3 +199,20 @@ func TestPackCommand(t *testing.T) {
 		t.Errorf("a folder that is not there: exit %d", code)
 	}
 }
+
+// TestPackModules packs an Extism manifest with what it names, whatever that is called, and takes the plugin's name from it.
+func TestPackModules(t *testing.T) {
+	dir := folder(t, "any", "tool.json", `{"wasm":[{"path":"./build/lib.wasm","name":"lib"},{"path":"main.wasm"},{"data":"AGFzbQ==","name":"x"}]}`,
+		"build/lib.wasm", wasm, "main.wasm", wasm, "other.wasm", wasm)
+	made, err := packing{dir: dir, out: filepath.Join(t.TempDir(), "tool.zip")}.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"build/lib.wasm", "main.wasm", "tool.json"}; made.Name != "tool" || !slices.Equal(made.Packed, want) || !slices.Equal(made.LeftOut, []string{"other.wasm"}) {
+		t.Errorf("%+v", made)
+	}
+	dir = folder(t, "any", "tool.json", `{"wasm":[{"path":"gone.wasm"}]}`, "tool.wasm", wasm)
+	if _, err := (packing{dir: dir, out: filepath.Join(t.TempDir(), "tool.zip")}).run(t.Context()); exitOf(err) != exitRefused || !strings.Contains(err.Error(), `the module "gone.wasm", which is not in the folder`) {
+		t.Errorf("%v", err)
+	}
+}
