@@ -44,8 +44,8 @@ type abi interface {
 	// once tells whether an instance is good for one call only.
 	once() bool
 
-	// attach makes what calling a new instance takes. Its guest was not
-	// initialised yet.
+	// attach makes what calling a slot's instance takes. The instance is not
+	// there yet: begin is called when it is.
 	attach(m *module, s *slot) guest
 }
 

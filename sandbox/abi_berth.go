@@ -57,14 +57,18 @@ func (a berthABI) functions(_ *host.Package, exports map[string]api.FunctionDefi
 }
 
 func (berthABI) attach(m *module, s *slot) guest {
-	s.memory = s.instance.ExportedMemory("memory")
-	return &berthGuest{reactor{s}, s.instance.ExportedFunction("alloc"), &m.pkg.Limits}
+	return &berthGuest{reactor: reactor{s}, limits: &m.pkg.Limits}
 }
 
 type berthGuest struct {
 	reactor
 	alloc  api.Function
 	limits *host.Limits
+}
+
+func (g *berthGuest) begin() error {
+	g.slot.memory, g.alloc = g.slot.instance.ExportedMemory("memory"), g.slot.instance.ExportedFunction("alloc")
+	return g.reactor.begin()
 }
 
 func (g *berthGuest) call(fn api.Function, dst, in []byte) ([]byte, error) {

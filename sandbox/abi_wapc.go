@@ -124,10 +124,18 @@ func (g *wapcGuest) wipe() {
 
 func (g *wapcGuest) held() int64 { return int64(cap(g.result) + cap(g.failure)) }
 
+// memory is the guest's. While the instance is made there is none yet.
+func (g *wapcGuest) memory() api.Memory {
+	if g.slot.memory == nil {
+		panic(host.Fail(host.CodeTrap, "the guest broke the wapc ABI: it called the host before it was there"))
+	}
+	return g.slot.memory
+}
+
 // read copies bytes out of the guest's memory. Where they do not lie in it, the
 // guest is ended.
 func (g *wapcGuest) read(dst []byte, ptr, length uint64, limit int) []byte {
-	view, ok := g.slot.memory.Read(uint32(ptr), uint32(length))
+	view, ok := g.memory().Read(uint32(ptr), uint32(length))
 	if !ok {
 		panic(host.Fail(host.CodeTrap, "the guest broke the wapc ABI: %d bytes at %d lie outside its memory of %d bytes", uint32(length), uint32(ptr), g.slot.memory.Size()))
 	}
@@ -136,7 +144,7 @@ func (g *wapcGuest) read(dst []byte, ptr, length uint64, limit int) []byte {
 
 // write copies bytes into the guest's memory.
 func (g *wapcGuest) write(ptr uint64, bytes string) {
-	if !g.slot.memory.WriteString(uint32(ptr), bytes) {
+	if !g.memory().WriteString(uint32(ptr), bytes) {
 		panic(host.Fail(host.CodeTrap, "the guest broke the wapc ABI: %d bytes at %d do not fit its memory of %d bytes", len(bytes), uint32(ptr), g.slot.memory.Size()))
 	}
 }
@@ -152,7 +160,7 @@ func wapcFunctions() []wapcFunction {
 	return []wapcFunction{
 		{"__guest_request", 2, 0, func(g *wapcGuest, stack []uint64) {
 			g.write(stack[0], g.slot.run.function)
-			if !g.slot.memory.Write(uint32(stack[1]), g.request) {
+			if !g.memory().Write(uint32(stack[1]), g.request) {
 				g.write(stack[1], string(g.request)) // says what is wrong
 			}
 		}},

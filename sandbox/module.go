@@ -170,6 +170,7 @@ func (m *module) instantiate(ctx context.Context) (*slot, error) {
 // initialise makes the slot's instances and initialises them. What it made is in
 // the slot, also on an error.
 func (m *module) initialise(s *slot) error {
+	s.guest = m.abi.attach(m, s)
 	config := m.world.config(s, m.args())
 	for i, compiled := range m.compiled.modules {
 		instance, err := m.compiled.runtime.InstantiateModule(m.linking(s), compiled, config)
@@ -186,7 +187,6 @@ func (m *module) initialise(s *slot) error {
 		}
 	}
 	s.memory = memoryOf(s.instance)
-	s.guest = m.abi.attach(m, s)
 	if err := s.guest.begin(); err != nil {
 		return m.initFailure(s.failure(err))
 	}

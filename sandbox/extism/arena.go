@@ -151,16 +151,15 @@ func (a *arena) readFrom(r io.Reader, limit, hint int64) (uint64, error) {
 	}
 }
 
-// find is the place in the table of the live block that begins at the address p.
+// find is the place in the table of the block that begins at the address p.
 func (a *arena) find(p uint64) (int, bool) {
 	at := p - base
 	if at >= uint64(len(a.mem)) {
 		return 0, false
 	}
-	i, ok := slices.BinarySearchFunc(a.blocks, uint32(at), func(b block, at uint32) int {
+	return slices.BinarySearchFunc(a.blocks, uint32(at), func(b block, at uint32) int {
 		return int(b.at) - int(at)
 	})
-	return i, ok && a.blocks[i].size > 0
 }
 
 // length is the size of the live block with the handle h, else 0.
@@ -171,7 +170,7 @@ func (a *arena) length(h uint64) uint64 {
 	return 0
 }
 
-// free marks the block with the handle h as dead, if it is a live one.
+// free marks the block with the handle h as dead, if there is one.
 func (a *arena) free(h uint64) {
 	if i, ok := a.find(h); ok {
 		a.blocks[i].size = 0

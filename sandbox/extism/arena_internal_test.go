@@ -101,11 +101,11 @@ func TestArenaReadFrom(t *testing.T) {
 			for _, hint := range []int64{-1, 0, 1, int64(len(content)), math.MaxInt64} {
 				a := newArena(1 << 20)
 				before, after := a.alloc(3), uint64(0)
-				h, err := a.readFrom(reader(bytes.NewReader(content)), int64(len(content)), hint)
+				h, err := a.readFrom(reader(bytes.NewReader(content)), 300_000, hint)
 				if err != nil || !bytes.Equal(a.bytes(h), content) {
 					t.Fatalf("hint %d: %d bytes, %v", hint, len(a.bytes(h)), err)
 				}
-				if after = a.alloc(50_000); before >= h || after < h+uint64(len(content))+slack {
+				if after = a.alloc(5_000); before >= h || after < h+uint64(len(content))+slack {
 					t.Errorf("hint %d: blocks at %#x, %#x, %#x", hint, before, h, after)
 				}
 				for _, b := range a.bytes(after) {
@@ -117,8 +117,9 @@ func TestArenaReadFrom(t *testing.T) {
 		})
 	}
 	a := newArena(1 << 20)
-	if _, err := a.readFrom(bytes.NewReader(content), int64(len(content))-1, -1); err != errOversize {
-		t.Errorf("error %v", err)
+	source := bytes.NewReader(content)
+	if _, err := a.readFrom(source, 70_000, -1); err != errOversize || source.Len() != len(content)-70_001 {
+		t.Errorf("error %v, %d bytes are left", err, source.Len())
 	}
 	if _, err := a.readFrom(bytes.NewReader(make([]byte, 2<<20)), math.MaxInt32, -1); err != errArenaFull {
 		t.Errorf("error %v", err)

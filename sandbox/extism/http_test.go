@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -110,9 +111,9 @@ func TestHTTP(t *testing.T) {
 	g.begin("")
 	g.want(0, "http_status_code")
 
-	g = newGuest(t, "every", extism.Config{HTTP: server.Client(), MaxResponse: -1})
+	g = newGuest(t, "every", extism.Config{HTTP: server.Client(), MaxResponse: math.MaxInt64})
 	g.begin("")
-	g.call("http_request", g.put(request(server.URL, "", nil)), 0)
+	g.call("http_request", g.put(request(server.URL+"/chunks", "", nil)), 0)
 	g.want(200, "http_status_code")
 	g.want(0, "http_headers") // not enabled
 }

@@ -146,12 +146,21 @@ func TestInput(t *testing.T) {
 	g.call("input_set", h+8, 5)
 	g.want(5, "input_length")
 	g.want('i', "input_load_u8", 0)
-	g.want(0, "input_load_u64", 0) // three bytes short
+	g.want(0, "input_load_u64", 0)                            // three bytes short
+	for _, i := range []uint64{math.MaxUint64 - 7, -in, -h} { // before the input there is something, too
+		g.want(0, "input_load_u8", i)
+		g.want(0, "input_load_u64", i)
+	}
 	end := in + g.call("memory_bytes")
 	for _, s := range [][2]uint64{{0, 0}, {0, 5}, {in - 1, 2}, {end, 0}, {end, 1}, {end - 4, 5}, {h, 1 << 32}, {h, 1 << 63}, {h, math.MaxUint64}, {h, -h}, {math.MaxUint64, 2}} {
 		g.call("input_set", s[0], s[1])
 		g.want(h+8, "input_offset")
 		g.want(5, "input_length")
+	}
+	g.call("input_set", h+8, 8) // with the zeros behind the block
+	g.want(0x7475706e69, "input_load_u64", 0)
+	for _, i := range []uint64{1, math.MaxUint64, math.MaxUint64 - 7} {
+		g.want(0, "input_load_u64", i)
 	}
 	g.call("input_set", end-4, 4)
 	g.want(4, "input_length")

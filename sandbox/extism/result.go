@@ -22,7 +22,8 @@ func (e *GuestError) Error() string {
 }
 
 // Result says whether a call that returned rc failed: rc is not 0, or the guest
-// set an error. rc is 0 for a function without result. The error is a *GuestError.
+// set an error. rc is 0 for a function without result, and else the lower half of
+// what wazero returns: the upper one is undefined. The error is a *GuestError.
 // The output is there in either case.
 func (k *Kernel) Result(rc uint32) error {
 	text, set := k.Error()

@@ -100,11 +100,12 @@ func (f *file) Seek(offset position, whence int) (int64, sys.Errno) {
 	default:
 		return 0, sys.EINVAL
 	}
-	if offset > math.MaxInt64-base || base+offset < 0 {
+	pos := base + offset
+	if pos < 0 { // too small, or too large and therefore wrapped around
 		return 0, sys.EINVAL
 	}
-	f.pos = base + offset
-	return f.pos, 0
+	f.pos = pos
+	return pos, 0
 }
 
 // Write implements sys.File. It writes all or, if that is over MaxBytes, nothing.

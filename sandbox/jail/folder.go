@@ -33,20 +33,23 @@ func (d *folder) Seek(offset position, whence int) (int64, sys.Errno) {
 
 // Readdir implements sys.File. It fails with ERANGE when n allows more than
 // maxDirents entries and there are more.
-func (d *folder) Readdir(n int) ([]sys.Dirent, sys.Errno) {
+func (d *folder) Readdir(n int) ([]sys.Dirent, sys.Errno) { return d.list(n, maxDirents) }
+
+// list is Readdir with a bound. It does not return the first entries of too many,
+// as wazero takes fewer than it asked for as the end.
+func (d *folder) list(n, most int) ([]sys.Dirent, sys.Errno) {
 	if e := d.lock(); e != 0 {
 		return nil, e
 	}
 	defer d.mu.Unlock()
-	all := n <= 0 || n > maxDirents
-	if all {
-		n = maxDirents + 1
+	if n <= 0 || n > most {
+		n = most + 1
 	}
 	infos, err := d.file.Readdir(n)
 	switch {
-	case err != nil:
+	case errno(err) != 0:
 		return nil, errno(err)
-	case all && len(infos) > maxDirents:
+	case len(infos) > most:
 		return nil, sys.ERANGE
 	}
 	dirents := make([]sys.Dirent, len(infos))

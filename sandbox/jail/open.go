@@ -130,6 +130,12 @@ func (f *FS) open(name string, h how, perm fs.FileMode) (sys.File, sys.Errno) {
 	if e := h.accept(before.Mode()); e != 0 {
 		return nil, e
 	}
+	return f.openFound(name, h, before)
+}
+
+// openFound opens what was found to be fit. It does not wait for a peer even if
+// it is a FIFO by now.
+func (f *FS) openFound(name string, h how, before fs.FileInfo) (sys.File, sys.Errno) {
 	file, err := f.root.OpenFile(name, h.flag|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, errno(err)
