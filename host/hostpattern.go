@@ -7,41 +7,26 @@ import (
 	"strings"
 )
 
-// A host pattern is the name of a host or a glob over names, as in Extism's
-// allowed_hosts:
-//
-//   - any characters, dots too, or none: "*" is every host
-//     ?        any one character
-//     [a-z]    one character of the class; [!a-z] one that is not of it
-//     {a,b}    either of the alternatives, which may be patterns themselves
-//
-// Case does not matter, nor does a dot at the end of a name. Scheme, port and
-// path are no part of it; an IPv6 address is written without brackets.
+// The bounds of host patterns.
 const (
-	maxHostPattern  = 255 // bytes
-	maxAlternatives = 64  // of one pattern's braces, multiplied out
+	maxHostPattern  = 255  // bytes
+	maxAlternatives = 64   // of one pattern's braces, multiplied out
+	maxNested       = 8    // braces in braces
+	maxGlobs        = 4096 // bytes of all globs that one plugin asks for, or is granted
 )
 
-// CheckHostPattern tells whether s is a host pattern: see MatchHost. The error
-// says what is wrong with it, without a code.
+// CheckHostPattern tells whether s is a host pattern:
+//
+//   - the name of a host in ASCII, or its address, IPv6 with brackets or without;
+//   - a glob over names, as in Extism's allowed_hosts: * stands for any
+//     characters, also dots or none, ? for any one, [a-z0] and [!a-z0] for one
+//     that is or is not of the class, {a,b} for either.
+//
+// There is no scheme, port or path in it. The error says what is wrong, without a
+// code.
 func CheckHostPattern(s string) error {
 	_, err := alternatives(s)
 	return err
-}
-
-// MatchHost tells whether the pattern matches the name of a host or its address,
-// as a URL has it but without brackets. A name with other letters than ASCII's is
-// given in its ASCII form. A malformed pattern matches nothing.
-func MatchHost(pattern, name string) bool {
-	globs, err := alternatives(pattern)
-	if err != nil {
-		return false
-	}
-	name = strings.ToLower(strings.TrimSuffix(name, "."))
-	if address, err := netip.ParseAddr(name); err == nil {
-		name = address.String() // there are several ways to write one
-	}
-	return slices.ContainsFunc(globs, func(glob string) bool { return matchGlob(glob, name) })
 }
 
 // alternatives checks a pattern, puts it into lower case and multiplies its
@@ -55,12 +40,12 @@ func alternatives(pattern string) ([]string, error) {
 		return nil, fmt.Errorf("the host pattern %q is longer than %d characters", shown, maxHostPattern)
 	case strings.Contains(pattern, "/"):
 		return nil, fmt.Errorf("the host pattern %q is a URL or a path: give the host's name alone", shown)
-	case strings.Contains(pattern, ":"):
-		address, err := netip.ParseAddr(pattern)
-		if err != nil || address.Zone() != "" {
-			return nil, fmt.Errorf("the host pattern %q has a colon and is no IPv6 address: give the host's name alone, without port and brackets", shown)
-		}
-		return []string{address.String()}, nil
+	}
+	if address, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(pattern, "["), "]")); err == nil && address.Zone() == "" {
+		return []string{address.Unmap().String()}, nil // there are several ways to write one
+	}
+	if strings.Contains(pattern, ":") {
+		return nil, fmt.Errorf("the host pattern %q has a colon and is no IPv6 address: give the host's name alone, without a port", shown)
 	}
 	globs, err := expand(strings.TrimSuffix(strings.ToLower(pattern), "."), nil)
 	if err == nil {
@@ -90,7 +75,9 @@ func expand(pattern string, globs []string) ([]string, error) {
 	for i := open; i < len(pattern); i++ {
 		switch pattern[i] {
 		case '{':
-			depth++
+			if depth++; depth > maxNested {
+				return nil, fmt.Errorf("has more than %d braces within each other", maxNested)
+			}
 			continue
 		case '}':
 			depth--
@@ -127,7 +114,7 @@ func checkGlob(glob string) error {
 		case c == '[':
 			class, ok := classAt(glob[i:])
 			if !ok {
-				return fmt.Errorf("has a character class that is not like [a-z] or [!a-z]")
+				return fmt.Errorf("has a character class that is not like [a-z0] or [!a-z0]")
 			}
 			i += len(class) - 1
 		case c == '*' || c == '?' || isHostByte(c):
@@ -149,12 +136,20 @@ func classAt(s string) (class string, ok bool) {
 		return "", false
 	}
 	members := strings.TrimPrefix(s[1:end], "!")
-	for i := range len(members) {
-		if !isHostByte(members[i]) {
+	if members == "" {
+		return "", false
+	}
+	for i := 0; i < len(members); i++ {
+		low, high := members[i], members[i]
+		if i+2 < len(members) && members[i+1] == '-' {
+			high = members[i+2]
+			i += 2
+		}
+		if low == '-' || high == '-' || !isHostByte(low) || !isHostByte(high) || high < low {
 			return "", false
 		}
 	}
-	return s[:end+1], members != ""
+	return s[:end+1], true
 }
 
 // inClass tells whether c is of a class that classAt returned.
@@ -227,6 +222,14 @@ func covers(a, b string) bool {
 	return starred && isLiteral(suffix) && strings.HasSuffix(b, suffix)
 }
 
+// isInside tells whether a glob is the name of what may lie inside the operator's
+// network: an address, or localhost. What is granted by such a name may be
+// reached wherever it lies, so no glob of the policy covers it.
+func isInside(glob string) bool {
+	_, err := netip.ParseAddr(glob)
+	return err == nil || glob == "localhost"
+}
+
 // allowedHosts returns the part of an asked pattern that the allowed ones cover,
 // and whether that is all of it. Both must have been checked.
 func allowedHosts(asked string, allowed []string) (granted []string, whole bool) {
@@ -238,7 +241,7 @@ func allowedHosts(asked string, allowed []string) (granted []string, whole bool)
 	globs, _ := alternatives(asked)
 	whole = len(globs) > 0
 	for _, glob := range globs {
-		if slices.ContainsFunc(policy, func(p string) bool { return covers(p, glob) }) {
+		if slices.ContainsFunc(policy, func(p string) bool { return p == glob || !isInside(glob) && covers(p, glob) }) {
 			granted = append(granted, glob)
 			continue
 		}

@@ -1,11 +1,25 @@
 package host
 
 import (
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
+
+// matchHost tells whether a pattern matches a host, as an engine is to do it.
+func matchHost(pattern, name string) bool {
+	globs, err := alternatives(pattern)
+	if err != nil {
+		return false
+	}
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if address, err := netip.ParseAddr(name); err == nil {
+		name = address.Unmap().String()
+	}
+	return slices.ContainsFunc(globs, func(glob string) bool { return matchGlob(glob, name) })
+}
 
 func TestMatchHost(t *testing.T) {
 	for _, test := range []struct {
@@ -20,23 +34,25 @@ func TestMatchHost(t *testing.T) {
 		{"?.io", []string{"a.io", "..io"}, []string{".io", "ab.io"}},
 		{"[a-c]x", []string{"ax", "CX"}, []string{"dx", "x", "-x"}},
 		{"[!a-c]x", []string{"dx"}, []string{"ax", "x"}},
-		{"[a-]x", []string{"ax", "-x"}, []string{"bx"}},
+		{"[a0-3]x", []string{"ax", "2x"}, []string{"bx", "4x"}},
 		{"{api,www,*.cdn}.example.com", []string{"api.example.com", "x.cdn.example.com"}, []string{"cdn.example.com", "example.com"}},
 		{"{a,{b,c}d}e{,f}", []string{"ae", "bde", "cdef", "aef"}, []string{"be", "ade", "a"}},
 		{"10.0.0.*", []string{"10.0.0.7"}, []string{"10.0.1.7"}},
 		{"2001:DB8::1", []string{"2001:db8::1", "2001:db8:0:0::1"}, []string{"2001:db8::2"}},
+		{"[::1]", []string{"::1"}, []string{"::2", ":", "1"}},
+		{"::ffff:10.0.0.1", []string{"10.0.0.1"}, nil},
 		{"xn--bcher-kva.example", []string{"xn--bcher-kva.example"}, []string{"bücher.example"}},
 	} {
 		if err := CheckHostPattern(test.pattern); err != nil {
 			t.Errorf("%s: %v", test.pattern, err)
 		}
 		for _, name := range test.match {
-			if !MatchHost(test.pattern, name) {
+			if !matchHost(test.pattern, name) {
 				t.Errorf("%s does not match %q", test.pattern, name)
 			}
 		}
 		for _, name := range test.miss {
-			if MatchHost(test.pattern, name) {
+			if matchHost(test.pattern, name) {
 				t.Errorf("%s matches %q", test.pattern, name)
 			}
 		}
@@ -50,8 +66,12 @@ func TestCheckHostPattern(t *testing.T) {
 		"{a,}":                         "stands for an empty name",
 		"https://a":                    "is a URL",
 		"a/b":                          "is a URL or a path",
-		"a:80":                         "without port",
-		"[::1]":                        "without port and brackets",
+		"a:80":                         "without a port",
+		"[::1]:80":                     "without a port",
+		"[a-]":                         "character class",
+		"[z-a]":                        "character class",
+		"[--a]":                        "character class",
+		"{{{{{{{{{a}}}}}}}}}":          "more than 8 braces",
 		"fe80::1%eth0":                 "is no IPv6 address",
 		"a b":                          `the character ' '`,
 		"bücher.example":               "in their ASCII form",
@@ -67,14 +87,14 @@ func TestCheckHostPattern(t *testing.T) {
 		strings.Repeat("a", 256):       "longer than 255",
 		strings.Repeat("{a,b}", 7):     "more than 64 alternatives",
 		strings.Repeat("{,}", 80):      "more than 64 alternatives",
-		strings.Repeat("{", 200):       "that no } ends",
-		strings.Repeat("{a,", 80):      "that no } ends",
+		strings.Repeat("{", 200):       "more than 8 braces",
+		strings.Repeat("{a,", 8):       "that no } ends",
 		strings.Repeat("[", 200) + "]": "character class",
 	} {
 		if err := CheckHostPattern(pattern); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", pattern, err, want)
 		}
-		if MatchHost(pattern, "a") {
+		if matchHost(pattern, "a") {
 			t.Errorf("%q is malformed and matches", pattern)
 		}
 	}
@@ -111,6 +131,15 @@ func TestAllowedHosts(t *testing.T) {
 		{"api.example.com", "{api,www}.example.com", "api.example.com", true},
 		{"*", "{api,www}.example.com", "api.example.com www.example.com", false},
 		{"::1", "*:*", "", false}, // malformed: it allows nothing
+		{"::1", "*", "", false},   // it may lie inside: no glob covers it
+		{"10.0.0.1", "* 10.*", "", false},
+		{"localhost", "*", "", false},
+		{"LOCALHOST.", "*", "", false},
+		{"{localhost,a}", "*", "a", false},
+		{"localhost", "localhost", "localhost", true},
+		{"[::1]", "::1", "[::1]", true},
+		{"*", "127.0.0.1 localhost", "127.0.0.1 localhost", false},
+		{"10.0.0.*", "*", "10.0.0.*", true}, // a glob lets nobody inside
 		{"::1", "0:0::1", "::1", true},
 	} {
 		granted, whole := allowedHosts(test.asked, list(test.policy))
@@ -136,11 +165,11 @@ func FuzzAllowedHosts(f *testing.F) {
 			if err := CheckHostPattern(g); err != nil {
 				t.Fatalf("granted %q: %v", g, err)
 			}
-			if MatchHost(g, name) && !(MatchHost(asked, name) && MatchHost(policy, name)) {
+			if matchHost(g, name) && !(matchHost(asked, name) && matchHost(policy, name)) {
 				t.Errorf("%q of %q grants %q, which matches %q", asked, policy, g, name)
 			}
 		}
-		if whole && MatchHost(asked, name) && !MatchHost(policy, name) {
+		if whole && matchHost(asked, name) && !matchHost(policy, name) {
 			t.Errorf("%q is granted whole by %q, but not %q", asked, policy, name)
 		}
 		globs, _ := alternatives(asked)

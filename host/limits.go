@@ -16,7 +16,7 @@ type Limits struct {
 	Memory    Bytes         // linear memory of one instance
 	Input     Bytes         // input of one call
 	Output    Bytes         // result of one call
-	Timeout   time.Duration // of one call; 0: none, and nothing that enforces one is built in
+	Timeout   time.Duration // of one call; 0: none
 	Instances int           // instances at one time
 	Fuel      int64         // of one call, in the sandbox's units; 0: no bound
 }

@@ -100,7 +100,7 @@ func TestParseManifestBad(t *testing.T) {
 		{"arguments", `{"wasm":{"args":["a\u0000"]}}`, []string{`"wasm.args": entry 0 has a zero byte`}},
 		{"too many arguments", `{"wasm":{"args":[` + strings.Repeat(`"",`, 256) + `""]}}`, []string{"257 arguments"}},
 		{"unknown place of variables", `{"wasm":{"vars":"host"}}`, []string{`"wasm.vars" is "host"`, `"instance"`}},
-		{"host patterns", `{"capabilities":{"hosts":["https://a.b/c","a.b:80",""]}}`, []string{`"capabilities.hosts"`, "is a URL", "without port", "empty"}},
+		{"host patterns", `{"capabilities":{"hosts":["https://a.b/c","a.b:80",""]}}`, []string{`"capabilities.hosts"`, "is a URL", "without a port", "empty"}},
 		{"folders", `{"capabilities":{"paths":{"../x":"/a","a/../b":"/b","y":"c","z":"/d/../e:ro","":"/f","g":"/g","./g":"/g:ro"}}}`,
 			[]string{`"capabilities.paths"`, `"../x" has ".."`, `"a/../b" has ".."`, `"y" is to be "c"`, `"/d/../e"`, "a folder has no name", `two folders are to be "/g"`}},
 		{"environment", `{"capabilities":{"env":{"A=B":"x","":"y","C":"\u0000"}}}`, []string{`"capabilities.env": "A=B"`, "a variable has no name", `the value of "C"`}},

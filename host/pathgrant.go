@@ -17,14 +17,19 @@ type PathGrant struct {
 	Host     string // absolute, links resolved when it was granted. For messages: Open is safe against what changes later
 	Guest    string // absolute and clean: "/data"
 	ReadOnly bool
+	Own      bool // in the plugin's own data folder, not one of the operator's
 
 	base string // the folder that it must lie in: the operator's or the plugin's own
 	rel  string // where in it
 }
 
 // Open opens the folder. However links were changed since it was granted, it
-// does not lead out of the folder below which it was. The caller closes it.
+// does not lead out of the folder below which it was. A grant that no policy made
+// opens Host. The caller closes it.
 func (g PathGrant) Open() (*os.Root, error) {
+	if g.base == "" {
+		return os.OpenRoot(g.Host)
+	}
 	base, err := os.OpenRoot(g.base)
 	if err != nil {
 		return nil, err
@@ -84,7 +89,7 @@ func (g PathGrant) own(folder, own string, making bool) (_ PathGrant, reason str
 			return PathGrant{}, fmt.Sprintf("it cannot be made in the plugin's data folder: %v", pathCause(err)), nil
 		}
 	}
-	g.Host, g.base, g.rel = filepath.Join(own, folder), own, folder
+	g.Own, g.Host, g.base, g.rel = true, filepath.Join(own, folder), own, folder
 	base, err := filepath.EvalSymlinks(own)
 	if errors.Is(err, fs.ErrNotExist) && !making {
 		return g, "", nil // made when the plugin is loaded

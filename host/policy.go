@@ -36,7 +36,7 @@ func DefaultPolicy() Policy {
 // Grants is what a plugin gets: what its manifest asks for and the policy
 // allows. Engines act upon this, not upon the manifest.
 type Grants struct {
-	Hosts     []string       // patterns, for MatchHost
+	Hosts     []string       // patterns, as CheckHostPattern takes them
 	Addresses []netip.Prefix // that are not public and may be reached all the same; empty if Hosts is
 	Paths     []PathGrant    // sorted by Guest
 	Env       map[string]string
@@ -89,6 +89,38 @@ func (p Policy) Validate() error {
 	return errors.Join(faults...)
 }
 
+// grantHosts returns the part of the asked patterns that the policy allows, and
+// says why it is not all. It is sorted.
+func (p Policy) grantHosts(asked []string, deny func(pattern, format string, args ...any)) (granted []string) {
+	room := maxGlobs
+	for _, pattern := range asked {
+		part, whole := allowedHosts(pattern, p.Hosts)
+		part = slices.DeleteFunc(part, func(s string) bool { return slices.Contains(granted, s) })
+		size := 0
+		for _, s := range part {
+			size += len(s)
+		}
+		switch {
+		case size > room || len(granted)+len(part) > maxHosts:
+			deny(pattern, "more patterns would be granted than one plugin can have: %d, with %d characters together", maxHosts, maxGlobs)
+			continue
+		case whole:
+		case len(part) > 0:
+			deny(pattern, "granted only as %s: the policy allows no more of it", clip(strings.Join(part, ", ")))
+		case len(p.Hosts) == 0:
+			deny(pattern, "the policy allows no hosts")
+		case isInside(strings.ToLower(pattern)):
+			deny(pattern, "it may lie inside the operator's network: the policy has to name it, a pattern is not enough")
+		default:
+			deny(pattern, "no pattern of the policy covers it")
+		}
+		granted = append(granted, part...)
+		room -= size
+	}
+	slices.Sort(granted)
+	return granted
+}
+
 // grant decides what a plugin with the data folder own gets of what it asks for.
 // With making, folders below own that are granted are made; an error is a failure
 // to make one that is not the plugin's fault.
@@ -96,21 +128,7 @@ func (p Policy) grant(asked Capabilities, own string, making bool) (granted Gran
 	deny := func(capability, what, format string, args ...any) {
 		denied = append(denied, Denial{capability, clip(what), fmt.Sprintf(format, args...)})
 	}
-	for _, pattern := range asked.Hosts {
-		part, whole := allowedHosts(pattern, p.Hosts)
-		granted.Hosts = append(granted.Hosts, part...)
-		switch {
-		case whole:
-		case len(part) > 0:
-			deny("hosts", pattern, "granted only as %s: the policy allows no more of it", clip(strings.Join(part, ", ")))
-		case len(p.Hosts) == 0:
-			deny("hosts", pattern, "the policy allows no hosts")
-		default:
-			deny("hosts", pattern, "no pattern of the policy covers it")
-		}
-	}
-	slices.Sort(granted.Hosts)
-	granted.Hosts = slices.Compact(granted.Hosts)
+	granted.Hosts = p.grantHosts(asked.Hosts, func(pattern, format string, args ...any) { deny("hosts", pattern, format, args...) })
 	if len(granted.Hosts) > 0 {
 		granted.Addresses = slices.Clone(p.Addresses)
 	}

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -205,5 +206,18 @@ func TestPolicyFaults(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "fine") {
 		t.Error(err)
+	}
+}
+
+// TestGrantedHostsBounded: a policy of many patterns does not make a plugin's
+// grant larger than an engine takes.
+func TestGrantedHostsBounded(t *testing.T) {
+	var p Policy
+	for i := range 300 {
+		p.Hosts = append(p.Hosts, fmt.Sprintf("*.%d.example.com", i))
+	}
+	granted, denied := mustGrant(t, p, Capabilities{Hosts: []string{"*", "a.7.example.com", "127.0.0.1"}}, "", false)
+	if !slices.Equal(granted.Hosts, []string{"a.7.example.com"}) || len(denied) != 2 || !strings.Contains(denied[0].Reason, "more patterns") || !strings.Contains(denied[1].Reason, "inside") {
+		t.Errorf("%q, %+v", granted.Hosts, denied)
 	}
 }

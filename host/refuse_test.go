@@ -77,7 +77,7 @@ func refusals(t *testing.T) []refusal {
 		{"negative limit", with(`{"limits":{"instances":-1}}`), inv, []string{`"limits.instances" must be more than zero`}, nil},
 		{"wide limit", with(`{"limits":{"memory":"8GiB"}}`), inv, []string{`"limits.memory" asks for 8GiB, over this host's 64MiB`}, nil},
 		{"other name", with(`{"name":"ECHO"}`), inv, []string{fail + "invalid plugin, expect name 'echo' but got 'ECHO'"}, nil},
-		{"capability", with(`{"capabilities":{"hosts":["x"]}}`), inv, []string{"capabilities (hosts)"}, nil},
+		{"capability", with(`{"capabilities":{"hosts":["https://x"]}}`), inv, []string{fail + "manifest echo.json", `"capabilities.hosts": the host pattern "https://x" is a URL`}, nil},
 		{"invalid wasm", wasm("invalid"), inv, []string{fail + "echo.wasm does not validate"}, nil},
 		{"truncated wasm", wasm("truncated"), inv, []string{"echo.wasm does not validate"}, nil},
 		{"no wasm", packed(t, files{"echo.wasm": "hello"}), inv, []string{"echo.wasm is not WebAssembly"}, nil},

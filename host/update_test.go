@@ -173,7 +173,7 @@ func TestUpdateInterruptsAfterDrain(t *testing.T) {
 func TestUpdateWhileGuestRuns(t *testing.T) {
 	r := newRig(t, func(r *rig) { r.config.Limits = host.DefaultLimits(); r.config.Limits.Timeout = patience })
 	r.install("loop", packed(t, files{"loop.wasm": guest(t, "loop")}), "spin_n")
-	in := binary.LittleEndian.AppendUint32(nil, 2_000_000)
+	in := binary.LittleEndian.AppendUint32(nil, 500_000_000)
 	called := make(chan error, 1)
 	go func() {
 		out, err := r.Invoke(context.Background(), "spin_n", nil, in)

@@ -32,13 +32,32 @@ type mount struct {
 func newWorld(p *host.Package) (*world, error) {
 	w := &world{pkg: p}
 	for _, path := range p.Grants.Paths {
-		fs, err := jail.New(path.Host, jail.Options{ReadOnly: path.ReadOnly})
+		fs, err := openJail(path)
 		if err != nil {
 			return nil, errors.Join(host.Fail(host.CodeUnavailable, "the folder %s, which it was granted as %s, cannot be opened: %w", path.Host, path.Guest, err), w.close())
 		}
 		w.mounts = append(w.mounts, mount{fs, path.Guest})
 	}
 	return w, nil
+}
+
+// What a plugin may keep in a folder of its own data folder. Folders that the
+// operator granted hold what they hold.
+const (
+	maxOwnBytes   = 1 << 30
+	maxOwnEntries = 100_000
+)
+
+func openJail(path host.PathGrant) (*jail.FS, error) {
+	root, err := path.Open()
+	if err != nil {
+		return nil, err
+	}
+	o := jail.Options{ReadOnly: path.ReadOnly}
+	if path.Own {
+		o.MaxBytes, o.MaxEntries = maxOwnBytes, maxOwnEntries
+	}
+	return jail.Of(root, o)
 }
 
 func (w *world) close() error {

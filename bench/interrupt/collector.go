@@ -19,12 +19,20 @@ func (s settings) measureCollector(ctx context.Context, out *tabwriter.Writer) e
 	if err != nil {
 		return err
 	}
-	metered, err := s.collectBeside(ctx, 5*time.Second)
+	h, end, err := openHost(ctx, s.guest, 5*time.Second)
 	if err != nil {
+		return err
+	}
+	metered, err := s.collectBeside(ctx, func() (spinner, error) { return inHost(h), nil })
+	if err = errors.Join(err, end()); err != nil {
 		return fmt.Errorf("metered: %w", err)
 	}
-	unmetered, err := s.collectBeside(ctx, 0)
+	bare, err := openBare(ctx, s.guest)
 	if err != nil {
+		return err
+	}
+	unmetered, err := s.collectBeside(ctx, func() (spinner, error) { return bare.spinner(ctx) })
+	if err = errors.Join(err, bare.close()); err != nil {
 		return fmt.Errorf("unmetered: %w", err)
 	}
 	fmt.Fprintf(out, "runtime.GC, %d cores\tguest call ms\tcollections\tp50 ms\tp99 ms\tmax ms\t\n", runtime.GOMAXPROCS(0))
@@ -60,23 +68,36 @@ type collected struct {
 	call time.Duration // the median of the guests' calls meanwhile
 }
 
-// collectBeside times collections while each core runs guest calls, one after
-// the other. A timeout of 0 is an unmetered guest.
-func (s settings) collectBeside(ctx context.Context, timeout time.Duration) (c collected, err error) {
-	h, end, err := openHost(ctx, s.guest, timeout)
-	if err != nil {
-		return c, err
+// spinner calls the guest's function spin with a number of steps. One goroutine
+// calls it.
+type spinner func(ctx context.Context, steps int64) error
+
+// inHost spins in the host, metered.
+func inHost(h *host.Host) spinner {
+	return func(ctx context.Context, steps int64) error {
+		_, err := h.Invoke(ctx, "spin", nil, fmt.Appendf(nil, "[%d]", steps))
+		return err
 	}
-	defer func() { err = errors.Join(err, end()) }()
-	input, err := calibrate(ctx, h, s.work)
+}
+
+// collectBeside times collections while each core runs guest calls, one after
+// the other.
+func (s settings) collectBeside(ctx context.Context, open func() (spinner, error)) (c collected, err error) {
+	spinners := make([]spinner, runtime.GOMAXPROCS(0))
+	for i := range spinners {
+		if spinners[i], err = open(); err != nil {
+			return c, err
+		}
+	}
+	steps, err := calibrate(ctx, spinners[0], s.work)
 	if err != nil {
 		return c, err
 	}
 	var callers sync.WaitGroup
 	done := make(chan struct{})
-	calls, errs := make([]sample, runtime.GOMAXPROCS(0)), make([]error, runtime.GOMAXPROCS(0)+1)
-	for i := range calls {
-		callers.Go(func() { calls[i], errs[i] = spinAgain(ctx, h, input, done) })
+	calls, errs := make([]sample, len(spinners)), make([]error, len(spinners)+1)
+	for i, spin := range spinners {
+		callers.Go(func() { calls[i], errs[i] = spinAgain(ctx, spin, steps, done) })
 	}
 	c.gc, errs[len(calls)] = s.collect(ctx)
 	close(done)
@@ -89,21 +110,21 @@ func (s settings) collectBeside(ctx context.Context, timeout time.Duration) (c c
 	return c, errors.Join(errs...)
 }
 
-// calibrate returns the input with which spin takes about as long as work.
-func calibrate(ctx context.Context, h *host.Host, work time.Duration) (input []byte, err error) {
+// calibrate returns the steps that take about as long as work.
+func calibrate(ctx context.Context, spin spinner, work time.Duration) (int64, error) {
 	const steps = 1_000_000
 	fastest := time.Hour
 	for range 10 {
 		start := time.Now()
-		if _, err := h.Invoke(ctx, "spin", nil, fmt.Appendf(nil, "[%d]", steps)); err != nil {
-			return nil, err
+		if err := spin(ctx, steps); err != nil {
+			return 0, err
 		}
 		fastest = min(fastest, time.Since(start))
 	}
-	return fmt.Appendf(nil, "[%d]", int64(steps*ratio(work, fastest))), nil
+	return int64(steps * ratio(work, fastest)), nil
 }
 
-func spinAgain(ctx context.Context, h *host.Host, input []byte, done <-chan struct{}) (took sample, err error) {
+func spinAgain(ctx context.Context, spin spinner, steps int64, done <-chan struct{}) (took sample, err error) {
 	for {
 		select {
 		case <-done:
@@ -111,7 +132,7 @@ func spinAgain(ctx context.Context, h *host.Host, input []byte, done <-chan stru
 		default:
 		}
 		start := time.Now()
-		if _, err := h.Invoke(ctx, "spin", nil, input); err != nil {
+		if err := spin(ctx, steps); err != nil {
 			return took, err
 		}
 		took = append(took, time.Since(start))

@@ -14,9 +14,8 @@ import (
 	"berth/sandbox"
 )
 
-// openHost opens a host in a folder of its own and installs the guest. A
-// timeout of 0 is none, and nothing that enforces one is built into the guest:
-// it runs unmetered. end closes the host and removes the folder.
+// openHost opens a host in a folder of its own and installs the guest. end closes
+// the host and removes the folder.
 func openHost(ctx context.Context, guest string, timeout time.Duration) (h *host.Host, end func() error, err error) {
 	dir, err := os.MkdirTemp("", "berth-bench-")
 	if err != nil {

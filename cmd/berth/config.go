@@ -40,7 +40,7 @@ type config struct {
 	Input host.Bytes
 	// Output is the size of a call's result.
 	Output host.Bytes
-	// Timeout is how long a call may take. 0: as long as it likes, and nothing that could stop it is built into plugins.
+	// Timeout is how long a call may take. 0: as long as it likes.
 	Timeout time.Duration
 	// Instances is how many calls of one plugin may run at one time. 0: four a processor.
 	Instances int
@@ -162,7 +162,7 @@ func (c *config) options() []option {
 		{"memory", &sizeValue{&c.Memory, wasmPage, 4 << 30}, "linear memory of one instance of a plugin; manifests may narrow this and the next five"},
 		{"input", &sizeValue{&c.Input, 1, maxBody}, "size of a call's input"},
 		{"output", &sizeValue{&c.Output, 1, maxBody}, "size of a call's result"},
-		{"timeout", &durationValue{&c.Timeout, true}, "how long a call may take; 0: as long as it likes, and nothing that could stop it is built into plugins"},
+		{"timeout", &durationValue{&c.Timeout, true}, "how long a call may take; 0: as long as it likes"},
 		{"instances", &countValue[int]{&c.Instances, 0}, "calls of one plugin that may run at one time; 0: four a processor"},
 		{"fuel", &countValue[int64]{&c.Fuel, 0}, "how much a call may use, in the sandbox's units; 0: no bound but its time"},
 		{"calls", &countValue[int]{&c.Calls, 0}, "calls of sandboxed plugins that run at one time; 0: one a processor"},

@@ -234,7 +234,7 @@ func (c exampleCall) command(t *testing.T, base string) {
 	switch {
 	case c.rejected && (code != int(exitRejected) || !strings.Contains(errOut, c.want)):
 		t.Errorf("berth invoke %s %s: exit code %d: %s, want %s", c.function, c.body, code, errOut, c.want)
-	case !c.rejected && (code != 0 || strings.TrimSuffix(out, "\n") != c.want):
+	case !c.rejected && (code != 0 || strings.TrimRight(out, "\n") != strings.TrimRight(c.want, "\n")):
 		t.Errorf("berth invoke %s %s: exit code %d: %s%s, want %s", c.function, c.body, code, out, errOut, c.want)
 	}
 }

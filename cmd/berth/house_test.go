@@ -56,6 +56,7 @@ var allowed = []edge{
 	{"berth/cmd/berth", "github.com/spf13", "the command line"},
 	{"berth/cmd/berth", "go.yaml.in/yaml/v3", "the configuration file"},
 	{"berth/bench/http", "github.com/valyala/fasthttp", "the bare server to compare with"},
+	{"berth/bench/interrupt", "github.com/tetratelabs/wazero", "the bare guest to compare with"},
 }
 
 // topLevel is everything that may lie at the root.

@@ -51,12 +51,19 @@ type FS struct {
 // walks the folder to count what they are already; more than the bounds is no
 // error, but then nothing more is allowed. The caller closes the FS.
 func New(dir string, o Options) (*FS, error) {
-	if o.MaxBytes < 0 || o.MaxEntries < 0 || o.MaxOpen < 0 {
-		return nil, fmt.Errorf("file system of %s: a bound is negative", dir)
-	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("file system of a guest: %w", err)
+	}
+	return Of(root, o)
+}
+
+// Of makes an FS of a folder that is open, as New does. The FS owns root from
+// then on, and so does a failure: it closes root.
+func Of(root *os.Root, o Options) (*FS, error) {
+	if o.MaxBytes < 0 || o.MaxEntries < 0 || o.MaxOpen < 0 {
+		_ = root.Close()
+		return nil, fmt.Errorf("file system of %s: a bound is negative", root.Name())
 	}
 	f := &FS{root: root, readOnly: o.ReadOnly, inodes: inodes{open: map[identity]*inode{}}}
 	f.ledger.bytes.most = o.MaxBytes
@@ -69,7 +76,7 @@ func New(dir string, o Options) (*FS, error) {
 	if f.counts {
 		if err := f.ledger.count(root); err != nil {
 			_ = root.Close()
-			return nil, fmt.Errorf("count what is in %s: %w", dir, err)
+			return nil, fmt.Errorf("count what is in %s: %w", root.Name(), err)
 		}
 	}
 	return f, nil
