@@ -83,13 +83,21 @@ func (bare) once() bool                                    { return false }
 // and holds nothing outside its memory.
 type reactor struct{ slot *slot }
 
-func (g reactor) begin() error { return g.slot.callIfThere("_initialize") }
-func (reactor) wipe()          {}
-func (reactor) held() int64    { return 0 }
+func (g reactor) begin() error {
+	for _, instance := range g.slot.instances() {
+		if err := g.slot.callIfThere(instance, "_initialize"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (reactor) wipe()       {}
+func (reactor) held() int64 { return 0 }
 
 // callIfThere calls an export without parameters and results.
-func (s *slot) callIfThere(name string) error {
-	f := s.instance.ExportedFunction(name)
+func (s *slot) callIfThere(instance api.Module, name string) error {
+	f := instance.ExportedFunction(name)
 	if f == nil || len(f.Definition().ParamTypes()) > 0 || len(f.Definition().ResultTypes()) > 0 {
 		return nil
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -106,7 +105,7 @@ type extismGuest struct {
 // Extism's Go SDK does: hs_init after _initialize for Haskell; else the reactor's
 // _initialize, or its constructors.
 func (g *extismGuest) begin() error {
-	for _, instance := range append(slices.Clone(g.slot.linked), g.slot.instance) {
+	for _, instance := range g.slot.instances() {
 		if err := g.initialise(instance); err != nil {
 			return err
 		}

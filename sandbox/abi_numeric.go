@@ -21,7 +21,10 @@ type numericABI struct{ bare }
 func (numericABI) name() string            { return abiNumeric }
 func (numericABI) encoding() host.Encoding { return host.EncodingJSON }
 
-func (numericABI) callable(_ string, f api.FunctionDefinition) (bool, string) {
+func (numericABI) callable(name string, f api.FunctionDefinition) (bool, string) {
+	if slices.Contains([]string{"malloc", "calloc", "realloc", "free"}, name) {
+		return false, "another name: this one is how strings are passed"
+	}
 	numbers := func(types []api.ValueType) bool {
 		return !slices.ContainsFunc(types, func(t api.ValueType) bool {
 			return t != api.ValueTypeI32 && t != api.ValueTypeI64 && t != api.ValueTypeF32 && t != api.ValueTypeF64

@@ -92,9 +92,11 @@ type wapcGuest struct {
 }
 
 func (g *wapcGuest) begin() error {
-	for _, name := range []string{"_start", "_initialize", "wapc_init"} {
-		if err := g.slot.callIfThere(name); err != nil {
-			return err
+	for _, instance := range g.slot.instances() {
+		for _, name := range []string{"_start", "_initialize", "wapc_init"} {
+			if err := g.slot.callIfThere(instance, name); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

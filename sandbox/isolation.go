@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"slices"
 	"strconv"
 
 	"github.com/tetratelabs/wazero/api"
@@ -45,7 +44,7 @@ func (m *module) takeSnapshot(s *slot) error {
 	if m.isolation != isolationFresh {
 		return nil
 	}
-	for i, instance := range append(slices.Clone(s.linked), s.instance) {
+	for i, instance := range s.instances() {
 		var globals []api.MutableGlobal
 		for _, index := range m.compiled.build.parts[i].info.Globals {
 			globals = append(globals, instance.ExportedGlobal(meter.Global+strconv.FormatUint(uint64(index), 10)).(api.MutableGlobal))

@@ -3,7 +3,9 @@ package sandbox
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/tetratelabs/wazero/api"
@@ -80,18 +82,36 @@ func (g numericGuest) malloc() api.Function {
 	return malloc
 }
 
-// splitArguments reads the arguments and counts the texts among them.
+// splitArguments reads the arguments and counts the texts among them. It reads no
+// more of them than there are parameters.
 func splitArguments(params []api.ValueType, in []byte) (args []json.RawMessage, texts int, err error) {
-	if err := json.Unmarshal(in, &args); err != nil {
-		return nil, 0, host.Fail(host.CodeInvalid, "the input must be a JSON array of numbers and strings: %w", err)
+	list := json.NewDecoder(bytes.NewReader(in))
+	bad := func(err error) error {
+		return host.Fail(host.CodeInvalid, "the input must be a JSON array of numbers and strings: %w", err)
 	}
-	for _, arg := range args {
+	if start, err := list.Token(); err != nil {
+		return nil, 0, bad(err)
+	} else if start != json.Delim('[') {
+		return nil, 0, bad(fmt.Errorf("it begins with %v", start))
+	}
+	for list.More() && len(args) <= len(params) {
+		var arg json.RawMessage
+		if err := list.Decode(&arg); err != nil {
+			return nil, 0, bad(err)
+		}
+		args = append(args, arg)
 		if _, ok := asText(arg); ok {
 			texts++
 		}
 	}
 	if len(params) != len(args) && len(params) != len(args)+texts {
 		return nil, 0, host.Fail(host.CodeInvalid, "%d arguments given, %d of them strings, and the function takes %s", len(args), texts, typeNames(params))
+	}
+	if _, err := list.Token(); err != nil {
+		return nil, 0, bad(err)
+	}
+	if _, err := list.Token(); err != io.EOF {
+		return nil, 0, bad(errors.New("something follows it"))
 	}
 	return args, texts, nil
 }

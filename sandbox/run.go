@@ -182,6 +182,9 @@ func (r *run) tick(left int64) int64 {
 		r.started, r.turn = now, now
 	}
 	used := r.granted - left
+	if r.limit > 0 && len(r.fuel) > 1 {
+		used = r.collect()
+	}
 	r.check(now, used)
 	switch {
 	case !r.placed && r.watch == nil:
@@ -195,6 +198,22 @@ func (r *run) tick(left int64) int64 {
 	}
 	r.granted += grant
 	return left + grant
+}
+
+// collect takes the fuel that lies in the counters of modules that do not need it
+// now, and returns what was used since begin: the limit is for all together. The
+// counter of the module that ticks is below zero.
+func (r *run) collect() (used int64) {
+	used = r.granted
+	for _, counter := range r.fuel {
+		left := int64(counter.Get())
+		used -= left
+		if left > 0 {
+			r.granted -= left
+			counter.Set(0)
+		}
+	}
+	return used
 }
 
 // checkpoint is for host functions that work long on behalf of the guest. The

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -29,6 +30,15 @@ type slot struct {
 	snapshots []*snapshot.Snapshot // of the instances, if they are reset after each call
 	spent     bool                 // it must be reset before the next call, or is not used again
 	bytes     atomic.Int64
+}
+
+// instances are those of the slot that were made, the main one last.
+func (s *slot) instances() []api.Module {
+	instances := slices.Clone(s.linked)
+	if s.instance != nil {
+		instances = append(instances, s.instance)
+	}
+	return instances
 }
 
 // stackOf returns a stack for n values.
@@ -84,10 +94,8 @@ func (s *slot) close() {
 	for _, taken := range s.snapshots {
 		taken.Close()
 	}
-	for _, instance := range append([]api.Module{s.instance}, s.linked...) {
-		if instance != nil {
-			_ = instance.Close(context.Background())
-		}
+	for _, instance := range slices.Backward(s.instances()) {
+		_ = instance.Close(context.Background())
 	}
 }
 

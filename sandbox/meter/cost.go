@@ -1,6 +1,6 @@
 package meter
 
-// arm is from what cost on code that may be left out pays for itself.
+// arm is the cost from which on code that may be left out pays for itself.
 const arm = 64
 
 // A way is the longest way from a place in the code: cost is what it costs up

@@ -2,103 +2,177 @@ package meter
 
 // emit appends the metered body of the function that was scanned and measured.
 func (s *scan) emit(out []byte, entry charge) []byte {
-	tight, length := s.locals, s.locals // the locals that are added
 	groups := s.groups
-	if s.tight {
-		groups++
-		length++
-	}
 	if s.bulk {
 		groups++
 	}
 	out = append(appendU32(out, groups), s.decls...)
-	if s.tight {
-		out = append(out, 1, typeI64)
-	}
 	if s.bulk {
-		out = append(out, 1, typeI32)
+		out = append(out, 1, typeI32) // with the index s.locals
 	}
 	out = s.m.appendCharge(out, entry)
 
-	copied, inside := uint32(0), 0 // inside so many tight loops
+	copied, depth := uint32(0), uint32(0) // depth is how many blocks are open
 	for i := range s.events {
 		e := &s.events[i]
 		out = append(out, s.code[copied:e.start]...)
 		copied = e.next
 		instruction := s.code[e.start:e.next]
-		switch {
-		case e.kind == eventLoop && e.tight:
-			if inside == 0 {
-				out = appendU32(append(out, opGlobalGet), s.m.globals)
-				out = appendU32(append(out, opLocalSet), tight)
+		switch e.kind {
+		case eventLoop:
+			if e.wrapped {
+				out = s.m.appendLoop(out, instruction, e.charge)
+				depth += wrapping + 1
+				e.level = depth
+				continue
 			}
-			inside++
-		case e.kind == eventEnd && e.target >= 0 && s.events[e.target].tight:
-			inside--
-		case e.kind == eventBulk:
-			out = s.m.appendLength(out, length, e.shift)
-		case (e.kind == eventCall || e.kind == eventTail || e.kind == eventRef) && e.target >= 0:
-			out = appendU32(append(out, instruction[0]), s.m.shifted(uint32(e.target)))
+			depth++
+			e.level = depth
+		case eventBlock, eventIf:
+			depth++
+			e.level = depth
+		case eventTry:
+			out = s.appendTry(out, e, depth)
+			depth++
+			e.level = depth
 			instruction = nil
-		case e.kind == eventSelect:
+		case eventEnd:
+			if e.target < 0 {
+				break
+			}
+			depth--
+			if opener := &s.events[e.target]; opener.wrapped {
+				out = s.m.appendLoopEnd(out, opener.charge)
+				depth -= wrapping
+				instruction = nil
+			}
+		case eventJump, eventBranch:
+			out = appendU32(append(out, instruction[0]), s.depth(e.target, depth))
+			instruction = nil
+		case eventTable:
+			out = appendU32(append(out, opBrTable), e.to-e.from-1)
+			for _, target := range s.branches[e.from:e.to] {
+				out = appendU32(out, s.depth(target, depth))
+			}
+			instruction = nil
+		case eventBulk:
+			out = s.m.appendLength(out, s.locals, e.shift)
+		case eventCall, eventTail, eventRef:
+			if e.target >= 0 {
+				out = appendU32(append(out, instruction[0]), s.m.shifted(uint32(e.target)))
+				instruction = nil
+			}
+		case eventSelect:
 			// wazero takes the type from the operands, and would run the second
 			// byte of this one as an instruction.
 			out = append(out, opSelectTyped, 1, typeFunc)
 			instruction = nil
 		}
 		out = append(out, instruction...)
-		if e.charge > 0 || e.check {
-			out = s.m.appendCharge(out, charge{cost: e.charge, check: e.check, inside: inside > 0, local: tight})
-		}
+		out = s.m.appendCharge(out, charge{e.charge, e.check})
 	}
 	return append(out, s.code[copied:]...)
 }
 
-// A charge is code that takes from the fuel.
+// depth is the label of a target from inside so many blocks.
+func (s *scan) depth(target int32, depth uint32) uint32 {
+	if target < 0 {
+		return depth
+	}
+	return depth - s.events[target].level
+}
+
+// appendTry appends a try_table with the labels of its catch clauses anew.
+func (s *scan) appendTry(out []byte, e *event, depth uint32) []byte {
+	r := reader{data: s.code[e.start:e.next]}
+	r.byte()
+	r.blockType(s.m.types())
+	r.count()
+	out = append(out, r.data[:r.at]...)
+	for _, target := range s.branches[e.from:e.to] {
+		start := r.at
+		if r.byte() <= catchOneWithRef {
+			r.u32() // the tag
+		}
+		out = append(out, r.data[start:r.at]...)
+		out = appendU32(out, s.depth(target, depth))
+		r.u32()
+	}
+	return out
+}
+
+// wrapping is how many blocks appendLoop puts around a loop.
+const wrapping = 3
+
+// appendLoop appends the beginning of a loop with blocks around it:
+//
+//	block $done
+//	  loop $again
+//	    block $tick
+//	      loop          ;; the instruction
+//	        fuel -= cost
+//	        br_if $tick ;; where it is below zero
+//	        ...
+//	      end
+//	      br $done
+//	    end
+//	    fuel = tick(fuel) + cost ;; which the loop takes again
+//	    br $again
+//	  end
+//	end
+//
+// So the loop itself calls nothing: wazero keeps in registers what it would have
+// to spill around a call.
+func (m *module) appendLoop(out, instruction []byte, cost uint32) []byte {
+	t := instruction[1:]
+	out = append(append(out, opBlock), t...)
+	out = append(append(out, opLoop), t...)
+	out = append(out, opBlock, blockTypeEmpty)
+	out = m.appendTake(append(out, instruction...), opI64Sub, cost)
+	out = appendU32(append(out, opGlobalGet), m.globals)
+	return append(out, opI64Const, 0, opI64LtS, opBrIf, 1)
+}
+
+// appendLoopEnd appends the end of a loop that appendLoop began.
+func (m *module) appendLoopEnd(out []byte, cost uint32) []byte {
+	out = append(out, opEnd, opBr, 2, opEnd)
+	out = appendU32(append(out, opCall), m.refuel())
+	out = m.appendTake(out, opI64Add, cost)
+	return append(out, opBr, 0, opEnd, opEnd)
+}
+
+// A charge is what is taken from the fuel at one place.
 type charge struct {
-	cost   uint32
-	check  bool   // ticks where the fuel is below zero then
-	inside bool   // a tight loop, so local holds the fuel, too
-	local  uint32 // the local
+	cost  uint32
+	check bool // and ticks where the fuel is below zero then
 }
 
 // appendCharge appends a charge. It leaves the operands alone.
 func (m *module) appendCharge(out []byte, c charge) []byte {
-	if c.cost == 0 && !c.check {
-		return out
+	if c.cost > 0 {
+		out = m.appendTake(out, opI64Sub, c.cost)
 	}
-	fuel := c.get(out, m.globals)
-	out = appendSigned(append(fuel, opI64Const), int64(c.cost))
-	out = append(out, opI64Sub)
-	if c.inside {
-		out = appendU32(append(out, opLocalTee), c.local)
+	if c.check {
+		out = m.appendCheck(out)
 	}
-	out = appendU32(append(out, opGlobalSet), m.globals)
-	if !c.check {
-		return out
-	}
-	out = c.get(out, m.globals)
-	out = m.appendCheck(out)
-	if c.inside {
-		out = appendU32(append(out, opGlobalGet), m.globals)
-		out = appendU32(append(out, opLocalSet), c.local)
-	}
-	return append(out, opEnd)
+	return out
 }
 
-// get appends what puts the fuel onto the stack.
-func (c charge) get(out []byte, global uint32) []byte {
-	if c.inside {
-		return appendU32(append(out, opLocalGet), c.local)
-	}
-	return appendU32(append(out, opGlobalGet), global)
+// appendTake appends what takes the cost from the fuel, or gives it back.
+func (m *module) appendTake(out []byte, op byte, cost uint32) []byte {
+	out = appendU32(append(out, opGlobalGet), m.globals)
+	out = appendSigned(append(out, opI64Const), int64(cost))
+	return appendU32(append(out, op, opGlobalSet), m.globals)
 }
 
-// appendCheck appends what ticks when the fuel on the stack is below zero. Its
-// block is left open.
+// appendCheck appends what ticks when the fuel is below zero. The way that is
+// taken nearly always comes first: wazero lets what follows the block find its
+// registers as that way leaves them.
 func (m *module) appendCheck(out []byte) []byte {
-	out = append(out, opI64Const, 0, opI64LtS, opIf, blockTypeEmpty)
-	return appendU32(append(out, opCall), m.refuel())
+	out = appendU32(append(out, opGlobalGet), m.globals)
+	out = append(out, opI64Const, 0, opI64GeS, opIf, blockTypeEmpty, opElse)
+	out = appendU32(append(out, opCall), m.refuel())
+	return append(out, opEnd)
 }
 
 // appendLength appends what pays for the length on the top of the stack, which
@@ -109,8 +183,7 @@ func (m *module) appendLength(out []byte, local uint32, shift uint8) []byte {
 	out = appendU32(append(out, opLocalGet), local)
 	out = append(out, opI64ExtendI32U, opI64Const, shift, opI64ShrU, opI64Sub)
 	out = appendU32(append(out, opGlobalSet), m.globals)
-	out = appendU32(append(out, opGlobalGet), m.globals)
-	return append(m.appendCheck(out), opEnd)
+	return m.appendCheck(out)
 }
 
 // refuel is the index of the function that ticks.

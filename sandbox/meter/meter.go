@@ -8,9 +8,10 @@ const (
 	// Module is the name of the module that Tick is imported from.
 	Module = "berth:meter"
 	// Tick is the name of the imported function (fuel i64) -> i64. It gets what
-	// is left, which is below zero, maybe far, and returns the new fuel. It does
-	// not return where the call is to end: a Go panic, such as with a
-	// *sys.ExitError, unwinds the guest, and no catch clause sees it.
+	// is left, which is below zero, maybe far, and returns the new fuel, which is
+	// from 0 to 1<<62: below that, some code ticks again at once. It does not
+	// return where the call is to end: a Go panic, such as with a *sys.ExitError,
+	// unwinds the guest, and no catch clause sees it.
 	Tick = "tick"
 	// Fuel is the name under which the mutable i64 with the fuel is exported.
 	Fuel = "berth:fuel"
@@ -51,6 +52,10 @@ type Info struct {
 	Instructions    int // of all functions, before metering
 	Loops           int
 	LargestFunction int // in instructions, before metering
+	// MostBlocks is how many blocks and branches the function has that has most.
+	// The time that wazero takes to compile it grows with the square: 20,000
+	// take seconds, and metered some times as long.
+	MostBlocks int
 }
 
 // Unknown is the error for a module with something in it that this rewriter does
@@ -71,8 +76,8 @@ func (u *Unknown) Error() string { return fmt.Sprintf("meter: unknown %s %#x", u
 // are reserved. The result of a module that is invalid is invalid, too; so
 // whatever compiles it has to validate it.
 //
-// Time and memory are linear in the module's size, and the result is not larger
-// than about ten times its size.
+// Time and memory are linear in the module's size. The result is a few percent
+// larger than the module, and never more than about ten times as large.
 func Instrument(wasm []byte, o Options) ([]byte, Info, error) {
 	m, err := parse(wasm)
 	if err != nil {

@@ -41,6 +41,7 @@ const (
 	opF64Const           = 0x44
 	opI32Eqz             = 0x45
 	opI64LtS             = 0x53
+	opI64GeS             = 0x59
 	opI32Add             = 0x6a
 	opI32Sub             = 0x6b
 	opI32Mul             = 0x6c

@@ -15,6 +15,9 @@ const (
 const (
 	// stretch is after how many instructions in a row a check may follow.
 	stretch = 5000
+	// deepest is how many loops around each other are wrapped. Beyond that the
+	// blocks would cost wazero more time than they can save.
+	deepest = 16
 	// maxLeaf is up to what cost a function without calls and loops is checked
 	// by its callers only.
 	maxLeaf = 64
@@ -57,17 +60,21 @@ type event struct {
 	kind   uint8
 	// check is set where fuel is looked at after the charge.
 	check bool
-	// again is set for a loop that something jumps back to, tight for such a loop
-	// that calls nothing.
-	again, tight bool
-	shift        uint8 // of eventBulk: log2 of how many units cost 1
+	// again is set where something jumps to the label.
+	again bool
+	// wrapped is set for a loop without parameters that something jumps back to,
+	// if it is not too deep: blocks around it take the tick out of its way.
+	wrapped bool
+	shift   uint8  // of eventBulk: log2 of how many units cost 1
+	level   uint32 // how many blocks are open in it, once it is written
 }
 
 // A frame is an open block while a function is scanned.
 type frame struct {
-	opener    int32 // its event; negative for the function
-	busy      bool  // something in it calls
-	otherwise bool  // an if that had its else
+	opener     int32 // its event; negative for the function
+	parameters bool  // it has some
+	loops      int   // how many loops are around what is in it
+	otherwise  bool  // it is an if that had its else
 }
 
 // scan is what is known about one function. It is used for one after the other.
@@ -87,8 +94,9 @@ type scan struct {
 	entry        way // of the whole function
 	instructions int
 	loopCount    int
+	blocks       int  // and branches
 	plain        bool // neither calls nor loops, nor anything that takes long
-	tight, bulk  bool // has a loop, an instruction of that kind
+	bulk         bool // has an instruction that pays for its length
 	run          uint32
 	since        int // instructions since the last place to stop
 }
@@ -97,8 +105,8 @@ type scan struct {
 func (s *scan) function(i int) error {
 	s.r = reader{data: s.m.bodies[i]}
 	s.events, s.branches, s.frames = s.events[:0], s.branches[:0], append(s.frames[:0], frame{opener: -1})
-	s.instructions, s.loopCount, s.run, s.since = 0, 0, 0, 0
-	s.plain, s.tight, s.bulk = true, false, false
+	s.instructions, s.loopCount, s.blocks, s.run, s.since = 0, 0, 0, 0, 0
+	s.plain, s.bulk = true, false
 	s.readLocals(s.m.params[s.m.functions[i]])
 	if s.r.err != nil {
 		return s.r.err
@@ -133,11 +141,13 @@ func (s *scan) readLocals(params uint32) {
 
 // add adds an event for the instruction that begins at start. What stood before
 // it since the last one becomes its run.
-func (s *scan) add(e event, start int) *event {
+func (s *scan) add(e event, start int) {
 	e.start, e.next, e.run = uint32(start), uint32(s.r.at), s.run
+	if e.kind <= eventTable {
+		s.blocks++
+	}
 	s.run = 0
 	s.events = append(s.events, e)
-	return &s.events[len(s.events)-1]
 }
 
 // label reads the label of a branch, and tells what began the block.
@@ -162,30 +172,27 @@ func (s *scan) labels(n uint32) (from, to uint32) {
 	return from, uint32(len(s.branches))
 }
 
-// busy notes that something here calls or takes long.
-func (s *scan) busy() {
-	s.plain = false
-	s.frames[len(s.frames)-1].busy = true
-}
-
 func (s *scan) open(kind uint8, start int) {
-	s.r.blockType(s.m.types())
-	s.add(event{kind: kind}, start)
-	s.frames = append(s.frames, frame{opener: int32(len(s.events) - 1)})
+	t := s.r.blockType(s.m.types())
+	cost := uint32(0)
+	if kind == eventIf {
+		cost = 1
+	}
+	s.add(event{kind: kind, cost: cost}, start)
+	f := frame{opener: int32(len(s.events) - 1), parameters: t >= 0 && s.m.params[t] > 0, loops: s.frames[len(s.frames)-1].loops}
+	if kind == eventLoop {
+		f.loops++
+	}
+	s.frames = append(s.frames, f)
 }
 
 func (s *scan) end(start int) {
 	f := s.frames[len(s.frames)-1]
 	s.frames = s.frames[:len(s.frames)-1]
 	if f.opener >= 0 {
-		opener := &s.events[f.opener]
-		if opener.kind == eventLoop && opener.again {
-			opener.tight = !f.busy
-			s.tight = s.tight || opener.tight
+		if opener := &s.events[f.opener]; opener.kind == eventLoop && opener.again {
+			opener.wrapped = !f.parameters && f.loops <= deepest
 			s.plain = false
-		}
-		if outer := &s.frames[len(s.frames)-1]; f.busy {
-			outer.busy = true
 		}
 	}
 	s.add(event{kind: eventEnd, target: f.opener}, start)
@@ -211,7 +218,6 @@ func (s *scan) instruction() {
 		return
 	case opIf:
 		s.open(eventIf, start)
-		s.events[len(s.events)-1].cost = 1
 		return
 	case opElse:
 		f := &s.frames[len(s.frames)-1]
@@ -230,11 +236,11 @@ func (s *scan) instruction() {
 		return
 	case opThrow:
 		r.u32()
-		s.busy()
+		s.plain = false
 		s.add(event{kind: eventThrow, cost: costGo}, start)
 		return
 	case opThrowRef:
-		s.busy()
+		s.plain = false
 		s.add(event{kind: eventThrow, cost: costGo}, start)
 		return
 	case opBr:
@@ -267,7 +273,7 @@ func (s *scan) instruction() {
 		return
 	case opRefFunc:
 		function := r.index("function", m.allFunctions())
-		s.busy()
+		s.plain = false
 		s.add(event{kind: eventRef, target: int32(function), cost: costGo}, start)
 		return
 	case opMemoryGrow:
@@ -347,9 +353,9 @@ func (s *scan) tryTable(start int) {
 			s.branches = append(s.branches, s.label())
 		}
 	}
-	s.busy()
+	s.plain = false
 	s.add(event{kind: eventTry, cost: 1, from: from, to: uint32(len(s.branches))}, start)
-	s.frames = append(s.frames, frame{opener: int32(len(s.events) - 1), busy: true})
+	s.frames = append(s.frames, frame{opener: int32(len(s.events) - 1), loops: s.frames[len(s.frames)-1].loops})
 }
 
 func (s *scan) call(op byte, start int) {
@@ -357,7 +363,7 @@ func (s *scan) call(op byte, start int) {
 	if s.r.err != nil {
 		return
 	}
-	s.busy()
+	s.plain = false
 	e := event{kind: eventCall, target: int32(function), cost: 1}
 	if op == opReturnCall {
 		e.kind = eventTail
@@ -372,7 +378,7 @@ func (s *scan) call(op byte, start int) {
 
 // otherCall adds a call of which the function is not known.
 func (s *scan) otherCall(tail bool, start int) {
-	s.busy()
+	s.plain = false
 	e := event{kind: eventCall, target: -1, cost: 1}
 	if tail {
 		e.kind = eventTail
@@ -442,14 +448,14 @@ func (s *scan) misc(start int) {
 // grow notes an instruction that makes a memory or a table larger. What it costs
 // does not depend on by how much, since it may fail, and cannot succeed often.
 func (s *scan) grow() {
-	s.busy()
+	s.plain = false
 	s.run += costGrow
 	s.since += costGrow
 }
 
 // long adds an instruction that pays for its length.
 func (s *scan) long(shift uint8, start int) {
-	s.busy()
+	s.plain = false
 	s.bulk = true
 	s.add(event{kind: eventBulk, cost: 1, shift: shift}, start)
 }
@@ -485,7 +491,7 @@ func (s *scan) atomic() {
 	case op == atomicFence:
 		s.r.byte()
 	case op <= atomicWait64:
-		s.busy()
+		s.plain = false
 		s.run += costGo
 		s.memoryArgument()
 	case op >= atomicFirst && op <= atomicLast:

@@ -240,6 +240,9 @@ func class(err error) string {
 		return ""
 	}
 	first, _, _ := strings.Cut(err.Error(), "\n")
+	if at := strings.Index(first, "wasm error: "); at > 0 {
+		return first[at:]
+	}
 	return first
 }
 

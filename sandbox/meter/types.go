@@ -58,23 +58,28 @@ func (r *reader) nullType(types uint32) {
 	}
 }
 
-// blockType reads the type of a block.
-func (r *reader) blockType(types uint32) {
-	switch t := r.s33(); {
+// blockType reads the type of a block, and tells its index, which is below zero
+// where the type is none of the module's.
+func (r *reader) blockType(types uint32) int64 {
+	t := r.s33()
+	switch {
 	case t >= int64(types):
 		r.malformed("type %d is not there: the module has %d", t, types)
+		return -1
 	case t >= 0, t == blockEmpty:
+		return t
 	case t < blockEmpty:
 		r.unknown("type of block", uint32(t))
-	default:
-		switch byte(t & 0x7f) {
-		case typeI32, typeI64, typeF32, typeF64, typeV128, typeFunc, typeExtern, typeExn:
-		case typeRef, typeRefNull:
-			r.heapType(types)
-		default:
-			r.unknown("type of block", uint32(t&0x7f))
-		}
+		return -1
 	}
+	switch byte(t & 0x7f) {
+	case typeI32, typeI64, typeF32, typeF64, typeV128, typeFunc, typeExtern, typeExn:
+	case typeRef, typeRefNull:
+		r.heapType(types)
+	default:
+		r.unknown("type of block", uint32(t&0x7f))
+	}
+	return t
 }
 
 // limits reads the limits of a table or a memory.

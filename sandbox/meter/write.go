@@ -17,6 +17,7 @@ func (m *module) survey() error {
 		m.info.Instructions += s.instructions
 		m.info.Loops += s.loopCount
 		m.info.LargestFunction = max(m.info.LargestFunction, s.instructions)
+		m.info.MostBlocks = max(m.info.MostBlocks, s.blocks)
 		if !s.plain || m.called[i] {
 			continue
 		}

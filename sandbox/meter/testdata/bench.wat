@@ -1,3 +1,4 @@
+;; Built with: wat2wasm bench.wat
 (module
   (memory (export "memory") 4)
   (func (export "empty"))

@@ -1,0 +1,67 @@
+;; Built with: wat2wasm --debug-names --enable-tail-call guest.wat
+(module
+  (type $void (func))
+  (memory (export "memory") 256)
+  (table $t 4 funcref)
+  (elem (i32.const 0) $deep $unlucky $leaf $spin)
+  (global $kept (mut i32) (i32.const 7))
+  (global $constant i32 (i32.const 7))
+  (global $float (mut f64) (f64.const 1.5))
+
+  ;; Things that never end.
+  (func $spin (export "spin") (loop (br 0)))
+  (func (export "spin-if") (loop (br_if 0 (i32.const 1))))
+  (func (export "spin-table") (param i32)
+    (loop $l (block $a (block $b (br_table $a $b $l (local.get 0))) (br $l)) (br $l)))
+  (func (export "spin-values") (result i32)
+    (i32.const 1) (i32.const 0)
+    (loop $l (param i32 i32) (result i32) (i32.add) (i32.const 1) (br $l)))
+  (func (export "spin-operands") (result i32)
+    (i32.add (i32.const 5) (loop $l (result i32) (br $l))))
+  (func (export "spin-leaf") (loop (call $leaf) (br 0)))
+  (func $even (export "spin-tail") (return_call $odd))
+  (func $odd (return_call_indirect (type $void) (i32.const 5)))
+  (table $more 8 funcref)
+  (func (export "spin-tails") (return_call $ping (i32.const 0)))
+  (func $ping (param i32) (return_call $pong (i32.add (local.get 0) (i32.const 1))))
+  (func $pong (param i32) (return_call $ping (local.get 0)))
+  (func (export "spin-fill") (loop (memory.fill (i32.const 0) (i32.const 1) (i32.const 0x1000000)) (br 0)))
+  ;; It ends some day.
+  (func $fib (export "fib") (param i32) (result i32)
+    (if (result i32) (i32.lt_u (local.get 0) (i32.const 2))
+      (then (local.get 0))
+      (else (i32.add (call $fib (i32.sub (local.get 0) (i32.const 1))) (call $fib (i32.sub (local.get 0) (i32.const 2)))))))
+  (func $tree (export "tree") (param i32)
+    (if (local.get 0)
+      (then
+        (call_indirect (type $one) (i32.sub (local.get 0) (i32.const 1)) (i32.const 0))
+        (call_indirect (type $one) (i32.sub (local.get 0) (i32.const 1)) (i32.const 0)))))
+  (type $one (func (param i32)))
+  (func $deep (param i32) (call $tree (local.get 0)))
+
+  ;; Things that cost what they cost.
+  (func $leaf (nop))
+  (func (export "fill") (param i32) (memory.fill (i32.const 0) (i32.const 1) (local.get 0)))
+  (func (export "copy") (param i32) (memory.copy (i32.const 0) (i32.const 0) (local.get 0)))
+  (func (export "sum") (param $n i32) (result i32) (local $s i32)
+    (block $done
+      (loop $next
+        (br_if $done (i32.eqz (local.get $n)))
+        (local.set $s (i32.add (local.get $s) (local.get $n)))
+        (if (i32.and (local.get $n) (i32.const 1))
+          (then (global.set $kept (local.get $s)))
+          (else (call $leaf)))
+        (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+        (br $next)))
+    (local.get $s))
+  (func (export "early") (param i32) (result i32)
+    (loop $again (result i32)
+      (if (i32.eq (local.get 0) (i32.const 3)) (then (return (i32.const 33))))
+      (drop (br_if $again (i32.const 1) (i32.and (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 1))))
+      (i32.const 44)))
+
+  ;; A trap three functions deep.
+  (func $unlucky (unreachable))
+  (func $between (call_indirect (type $void) (i32.const 1)))
+  (func $outermost (export "trap") (call $between))
+)
