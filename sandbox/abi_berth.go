@@ -102,6 +102,9 @@ func (g *berthGuest) call(fn api.Function, dst, in []byte) ([]byte, error) {
 
 // rejected is the error with which a guest itself answered.
 func rejected(text []byte) error {
+	if len(text) == 0 {
+		return host.Fail(host.CodeRejected, "the function answered with an error that says nothing")
+	}
 	return host.Fail(host.CodeRejected, "%s", strings.ToValidUTF8(string(text[:min(len(text), maxErrorText)]), "\uFFFD"))
 }
 

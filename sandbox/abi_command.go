@@ -44,14 +44,11 @@ func commandFault(m wazero.CompiledModule) string {
 	return ""
 }
 
-func (commandABI) attach(m *module, s *slot) guest {
-	return &commandGuest{reactor{s}, &m.pkg.Limits}
+func (commandABI) attach(_ *module, s *slot) guest {
+	return &commandGuest{reactor{s}}
 }
 
-type commandGuest struct {
-	reactor
-	limits *host.Limits
-}
+type commandGuest struct{ reactor }
 
 // begin does nothing: the program begins with the call.
 func (*commandGuest) begin() error { return nil }
@@ -59,16 +56,14 @@ func (*commandGuest) begin() error { return nil }
 func (g *commandGuest) call(fn api.Function, dst, in []byte) ([]byte, error) {
 	s := g.slot
 	s.stdio.in.Reset(in)
-	s.stdio.out.begin(dst, int64(g.limits.Output))
+	s.stdio.out.begin(dst)
 	err := fn.CallWithStack(s.run, s.stack)
 	s.stdio.in.Reset(nil)
-	out, excess := s.stdio.out.end()
+	out := s.stdio.out.end()
 	var exit *sys.ExitError
 	switch {
 	case s.run.cause() != nil:
 		return dst, broken{s.run.cause()}
-	case excess:
-		return dst, broken{host.Fail(host.CodeTrap, "the program wrote more than the %s that are allowed by \"limits.output\"", g.limits.Output)}
 	case errors.As(err, &exit) && exit.ExitCode() != 0:
 		return dst, broken{host.Fail(host.CodeRejected, "the program exited with code %d%s", exit.ExitCode(), s.stdio.err.last())}
 	case err != nil && exit == nil:
@@ -77,34 +72,29 @@ func (g *commandGuest) call(fn api.Function, dst, in []byte) ([]byte, error) {
 	return out, nil
 }
 
-// exitedWell tells whether a guest ended itself and said that all is well.
-func exitedWell(err error) bool {
-	var exit *sys.ExitError
-	return errors.As(err, &exit) && exit.ExitCode() == 0
-}
-
 // answer is what a program writes to standard output.
 type answer struct {
-	text   []byte
-	limit  int
-	excess bool
+	run   *run
+	limit host.Bytes
+	text  []byte
+	room  int
 }
 
-func (a *answer) begin(dst []byte, limit int64) {
-	a.text, a.limit, a.excess = dst, len(dst)+int(limit), false
-}
+func (a *answer) begin(dst []byte) { a.text, a.room = dst, int(a.limit) }
 
-// Write implements io.Writer. Beyond the limit it fails.
+// Write implements io.Writer. Beyond the limit it ends the call.
 func (a *answer) Write(p []byte) (int, error) {
-	if len(a.text)+len(p) > a.limit {
-		a.excess = true
-		return 0, errors.New("more output than is allowed")
+	a.run.spend(len(p))
+	if len(p) > a.room {
+		a.run.interrupt(host.Fail(host.CodeTrap, "the program wrote more than the %s that are allowed by \"limits.output\"", a.limit))
+		panic(a.run.why.Load())
 	}
-	a.text = append(a.text, p...)
+	a.text, a.room = append(a.text, p...), a.room-len(p)
 	return len(p), nil
 }
 
-func (a *answer) end() (text []byte, excess bool) {
-	text, a.text = a.text, nil
-	return text, a.excess
+func (a *answer) end() []byte {
+	text := a.text
+	a.text = nil
+	return text
 }

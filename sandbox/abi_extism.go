@@ -7,6 +7,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/sys"
 
 	"berth/host"
 	"berth/sandbox/egress"
@@ -85,7 +86,7 @@ func (a extismABI) attach(m *module, s *slot) guest {
 		config.Log = func(level extism.Level, message string) { log.Line(slogLevel(level), message) }
 	}
 	s.run.kernel = extism.NewKernel(config)
-	return &extismGuest{slot: s, kernel: s.run.kernel, limits: &m.pkg.Limits, config: config, private: vars != m.vars}
+	return &extismGuest{slot: s, kernel: s.run.kernel, limits: &m.pkg.Limits, config: config, private: vars != m.vars, program: a.program}
 }
 
 func slogLevel(l extism.Level) slog.Level {
@@ -99,12 +100,16 @@ type extismGuest struct {
 	limits  *host.Limits
 	config  extism.Config
 	private bool // the variables are the instance's own
+	program bool
 }
 
 // begin initialises the modules in the order in which they were linked, each as
 // Extism's Go SDK does: hs_init after _initialize for Haskell; else the reactor's
 // _initialize, or its constructors.
 func (g *extismGuest) begin() error {
+	if g.program {
+		return nil // _start does it
+	}
 	for _, instance := range g.slot.instances() {
 		if err := g.initialise(instance); err != nil {
 			return err
@@ -144,8 +149,12 @@ func (g *extismGuest) call(fn api.Function, dst, in []byte) ([]byte, error) {
 		return dst, host.Fail(host.CodeTooLarge, "%w", err)
 	}
 	s.stack[0] = 0
-	if err := fn.CallWithStack(s.run, s.stack); err != nil && !exitedWell(err) {
-		return dst, broken{g.failure(err)}
+	if err := fn.CallWithStack(s.run, s.stack); err != nil {
+		var exit *sys.ExitError
+		if s.run.cause() != nil || !errors.As(err, &exit) {
+			return dst, broken{g.failure(err)}
+		}
+		s.gone, s.stack[0] = true, uint64(exit.ExitCode())
 	}
 	if err := g.kernel.Result(uint32(s.stack[0])); err != nil {
 		return dst, host.Fail(host.CodeRejected, "%w", err)

@@ -137,6 +137,7 @@ func (g *wapcGuest) memory() api.Memory {
 // read copies bytes out of the guest's memory. Where they do not lie in it, the
 // guest is ended.
 func (g *wapcGuest) read(dst []byte, ptr, length uint64, limit int) []byte {
+	g.slot.run.spend(min(int(uint32(length)), limit))
 	view, ok := g.memory().Read(uint32(ptr), uint32(length))
 	if !ok {
 		panic(host.Fail(host.CodeTrap, "the guest broke the wapc ABI: %d bytes at %d lie outside its memory of %d bytes", uint32(length), uint32(ptr), g.slot.memory.Size()))
@@ -146,6 +147,7 @@ func (g *wapcGuest) read(dst []byte, ptr, length uint64, limit int) []byte {
 
 // write copies bytes into the guest's memory.
 func (g *wapcGuest) write(ptr uint64, bytes string) {
+	g.slot.run.spend(len(bytes))
 	if !g.memory().WriteString(uint32(ptr), bytes) {
 		panic(host.Fail(host.CodeTrap, "the guest broke the wapc ABI: %d bytes at %d do not fit its memory of %d bytes", len(bytes), uint32(ptr), g.slot.memory.Size()))
 	}
@@ -162,6 +164,7 @@ func wapcFunctions() []wapcFunction {
 	return []wapcFunction{
 		{"__guest_request", 2, 0, func(g *wapcGuest, stack []uint64) {
 			g.write(stack[0], g.slot.run.function)
+			g.slot.run.spend(len(g.request))
 			if !g.memory().Write(uint32(stack[1]), g.request) {
 				g.write(stack[1], string(g.request)) // says what is wrong
 			}

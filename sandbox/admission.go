@@ -17,7 +17,7 @@ import (
 // else.
 type Admission struct {
 	Places int           // calls that run at one time; at least 1
-	Queue  int           // calls that wait for a place; while it is full, no other call begins
+	Queue  int           // calls that wait for a place; while it is full, no other call begins; at least 1
 	Wait   time.Duration // how long a call waits to begin
 }
 
@@ -41,7 +41,7 @@ type admission struct {
 }
 
 func newAdmission(limits Admission) *admission {
-	limits.Places = max(limits.Places, 1)
+	limits.Places, limits.Queue = max(limits.Places, 1), max(limits.Queue, 1)
 	return &admission{limits: limits, free: limits.Places}
 }
 

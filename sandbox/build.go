@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"berth/host"
+	"berth/sandbox/extism"
 	"berth/sandbox/meter"
 )
 
@@ -68,15 +70,24 @@ func compilePackage(ctx context.Context, p *host.Package) (c *compiled, err erro
 func readBuild(p *host.Package) (*build, error) {
 	var b build
 	left := int64(maxBuild)
-	for _, module := range append(p.Modules(), host.LinkedModule{File: p.Wasm()}) {
+	modules := append(p.Modules(), host.LinkedModule{File: p.Wasm()})
+	for _, module := range modules {
+		if hostModule(module.Name) {
+			return nil, host.Fail(host.CodeInvalid, "the module %s is named %q, as one of the host's: name it otherwise", module.File, module.Name)
+		}
 		wasm, err := readModule(p, module.File, left)
 		if err != nil {
 			return nil, err
 		}
 		left -= int64(len(wasm))
-		b.parts = append(b.parts, part{name: module.Name, file: module.File, raw: limitTables(wasm, p.Limits.Memory)})
+		b.parts = append(b.parts, part{name: module.Name, file: module.File, raw: limitTables(wasm, p.Limits.Memory/host.Bytes(len(modules)))})
 	}
 	return &b, nil
+}
+
+// hostModule tells whether guests find functions of the host under a name.
+func hostModule(name string) bool {
+	return slices.Contains([]string{wasiModule, meter.Module, extism.Module, wapcModule}, name)
 }
 
 func readModule(p *host.Package, file string, most int64) ([]byte, error) {

@@ -21,7 +21,7 @@ func bareModule(tb testing.TB, guest, compiler string) *module {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = c.close(context.Background()) })
-	if err := c.provide(tb.Context(), berthABI{}); err != nil {
+	if err := c.provide(tb.Context(), berthABI{}, isolationKeep); err != nil {
 		tb.Fatal(err)
 	}
 	life, end := context.WithCancel(context.Background())

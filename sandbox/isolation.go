@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/tetratelabs/wazero/api"
@@ -27,6 +28,9 @@ func isolation(p *host.Package, c *compiled, a abi) (string, error) {
 		return asked, nil
 	}
 	why := c.build.resettable()
+	if len(p.Grants.Paths) > 0 {
+		why = "it may open files"
+	}
 	if !c.metered() {
 		why = "it cannot be rewritten: " + c.build.unmetered
 	}
@@ -44,28 +48,39 @@ func (m *module) takeSnapshot(s *slot) error {
 	if m.isolation != isolationFresh {
 		return nil
 	}
+	var memories []api.Memory
 	for i, instance := range s.instances() {
 		var globals []api.MutableGlobal
 		for _, index := range m.compiled.build.parts[i].info.Globals {
 			globals = append(globals, instance.ExportedGlobal(meter.Global+strconv.FormatUint(uint64(index), 10)).(api.MutableGlobal))
 		}
-		taken, err := m.allocator.Take(instance.ExportedMemory(meter.Memory), globals)
+		memory := instance.ExportedMemory(meter.Memory)
+		if slices.Contains(memories, memory) {
+			memory = nil // of an instance before it
+		}
+		memories = append(memories, memory)
+		taken, err := m.allocator.Take(memory, globals)
 		if err != nil {
 			return host.Fail(host.CodeInvalid, "\"wasm.isolation\" is \"fresh\", but the state of an instance cannot be kept: %w; use \"instance\"", err)
 		}
 		s.snapshots = append(s.snapshots, taken)
 	}
+	s.fake.reset()
 	return nil
 }
 
 // renew makes the slot fit for the next call. It returns false if it cannot be.
 func (m *module) renew(s *slot) bool {
+	if s.gone {
+		return false
+	}
 	switch m.isolation {
 	case isolationInstance:
 		return false
 	case isolationFresh:
 		s.guest.wipe()
 		s.stdio.err.reset()
+		s.fake.reset()
 		for _, taken := range s.snapshots {
 			if !taken.Restore() {
 				return false

@@ -72,7 +72,7 @@ func newModule(ctx context.Context, p *host.Package, c *compiled, a *admission) 
 	if m.isolation, err = isolation(p, c, abi); err != nil {
 		return nil, err
 	}
-	if err := c.provide(ctx, abi); err != nil {
+	if err := c.provide(ctx, abi, m.isolation); err != nil {
 		return nil, err
 	}
 	m.name()
@@ -140,15 +140,22 @@ func (m *module) closeWorld() error {
 }
 
 // instantiate makes a slot: an instance, initialised.
-func (m *module) instantiate(ctx context.Context) (*slot, error) {
+func (m *module) instantiate(ctx context.Context) (_ *slot, err error) {
 	watched := !m.compiled.metered()
-	s := &slot{functions: make([]api.Function, len(m.exports)), stack: make([]uint64, stackWords), stdio: m.stdio()}
-	s.run = newRun(m.initTime, m.admission, watched)
+	s := &slot{functions: make([]api.Function, len(m.exports)), stack: make([]uint64, stackWords), run: newRun(m.initTime, m.admission, watched)}
+	s.stdio = m.stdio(s.run)
 	if err := s.run.begin(ctx, ""); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if fault := recover(); fault != nil { // of wazero, or ours
+			s.run.end()
+			s.close()
+			err = host.Fail(host.CodeInvalid, "%s could not be instantiated: %v", m.pkg.Wasm(), fault)
+		}
+	}()
 	closing := context.AfterFunc(m.life, func() { s.run.interrupt(errClosed) })
-	err := m.initialise(s)
+	err = m.initialise(s)
 	unclosed := closing()
 	if intact := s.run.end(); err == nil && !(intact && unclosed) {
 		if err = s.run.cause(); err == nil {
@@ -172,6 +179,7 @@ func (m *module) instantiate(ctx context.Context) (*slot, error) {
 func (m *module) initialise(s *slot) error {
 	s.guest = m.abi.attach(m, s)
 	config := m.world.config(s, m.args())
+	s.memories = m.memories()
 	for i, compiled := range m.compiled.modules {
 		instance, err := m.compiled.runtime.InstantiateModule(m.linking(s), compiled, config)
 		if err != nil {
@@ -193,12 +201,24 @@ func (m *module) initialise(s *slot) error {
 	return nil
 }
 
+// memories makes the linear memories of a slot; nil leaves it to wazero, which
+// bounds one.
+func (m *module) memories() *memories {
+	switch {
+	case m.allocator != nil:
+		return &memories{make: m.allocator, left: int64(m.pkg.Limits.Memory)}
+	case len(m.compiled.modules) > 1:
+		return &memories{make: heap{}, left: int64(m.pkg.Limits.Memory)}
+	}
+	return nil
+}
+
 // linking is the context of making an instance, which may import from those
 // before it in the slot.
 func (m *module) linking(s *slot) context.Context {
 	ctx := context.Context(s.run)
-	if m.allocator != nil {
-		ctx = experimental.WithMemoryAllocator(ctx, m.allocator)
+	if s.memories != nil {
+		ctx = experimental.WithMemoryAllocator(ctx, s.memories)
 	}
 	if len(s.linked) == 0 {
 		return ctx
@@ -237,13 +257,13 @@ func (m *module) args() []string {
 }
 
 // stdio makes what a slot's guest reads and writes.
-func (m *module) stdio() *stdio {
-	io := &stdio{}
+func (m *module) stdio(r *run) *stdio {
+	io := &stdio{err: output{run: r}}
 	if m.pkg.Log != nil {
 		io.err.log = m.pkg.Log.Line
 	}
 	if _, ok := m.abi.(commandABI); ok {
-		io.out = &answer{}
+		io.out = &answer{run: r, limit: m.pkg.Limits.Output}
 	}
 	return io
 }
@@ -328,6 +348,7 @@ func (f *function) Call(ctx context.Context, dst, in []byte) ([]byte, error) {
 	returned := false
 	defer func() {
 		if !returned { // a panic of ours, which somebody above may recover
+			s.run.end()
 			m.pool.drop(s)
 		}
 	}()
@@ -338,6 +359,7 @@ func (f *function) Call(ctx context.Context, dst, in []byte) ([]byte, error) {
 	}
 	intact := s.run.end()
 	returned = true
+	s.stdio.err.flush()
 	if err != nil {
 		var b broken
 		if errors.As(err, &b) {

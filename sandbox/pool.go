@@ -184,7 +184,16 @@ func (p *pool) turned(ctx context.Context, s *slot, ok bool) (*slot, error) {
 
 // grow makes a slot that live counts already.
 func (p *pool) grow(ctx context.Context) (*slot, error) {
+	made := false
+	defer func() {
+		if !made { // make panicked
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.gone(nil)
+		}
+	}()
 	s, err := p.make(ctx)
+	made = true
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err == nil && p.closed {
@@ -400,7 +409,7 @@ type usage struct {
 func (p *pool) usage() usage {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	u := usage{live: p.live, busy: p.live - len(p.free), fuel: p.spent}
+	u := usage{live: p.live, busy: len(p.all) - len(p.free), fuel: p.spent}
 	for i := range p.warm {
 		if p.warm[i].slot.Load() != nil {
 			u.busy--

@@ -16,7 +16,7 @@ import (
 
 const (
 	// quantum is the fuel between two ticks: some ten microseconds of work.
-	quantum = 50_000
+	quantum = 150_000
 	// turnTime is how long a guest runs before it lets others have the
 	// processor, or its place.
 	turnTime = 500 * time.Microsecond
@@ -54,6 +54,8 @@ type run struct {
 	fuel    []api.MutableGlobal // the counters of the instance's modules, main last
 	granted int64               // fuel put into the counters since the last account
 	used    atomic.Int64        // fuel used ever, as of the last account; others read it
+
+	work int // of host functions since the last look at the clock, in bytes
 
 	why atomic.Pointer[host.Error] // set once: the slot is not used again
 
@@ -226,6 +228,25 @@ func (r *run) checkpoint() error {
 	return nil
 }
 
+const (
+	// workStep is how many bytes host functions move between two looks at the
+	// clock.
+	workStep = 1 << 20
+	// leastWork is what any such function counts for, in bytes.
+	leastWork = 1 << 10
+)
+
+// spend is called by host functions that move n bytes for the guest, which costs
+// it no fuel. It panics with the reason if the call must end.
+func (r *run) spend(n int) {
+	if r.work += max(n, leastWork); r.work < workStep {
+		return
+	}
+	r.work = 0
+	r.start()
+	r.check(time.Now(), 0)
+}
+
 // check panics with the reason why the call must end, if there is one.
 func (r *run) check(now time.Time, used int64) {
 	if why := r.fault(now, used); why != nil {
@@ -271,7 +292,7 @@ func (r *run) place() error {
 	if err := r.admission.wait(ctx); err != nil {
 		return r.waitError()
 	}
-	r.placed = true
+	r.placed, r.turn = true, time.Now()
 	return nil
 }
 

@@ -27,8 +27,11 @@ type slot struct {
 	wide      []uint64 // the stack for more parameters or results than usual
 	stdio     *stdio
 	run       *run
+	memories  *memories            // of the instances; nil if wazero makes them
 	snapshots []*snapshot.Snapshot // of the instances, if they are reset after each call
 	spent     bool                 // it must be reset before the next call, or is not used again
+	gone      bool                 // it ended itself, though nothing was wrong
+	fake      fake
 	bytes     atomic.Int64
 }
 
@@ -96,6 +99,9 @@ func (s *slot) close() {
 	}
 	for _, instance := range slices.Backward(s.instances()) {
 		_ = instance.Close(context.Background())
+	}
+	if s.memories != nil {
+		s.memories.free()
 	}
 }
 

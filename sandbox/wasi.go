@@ -11,6 +11,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/experimental/sysfs"
+	"github.com/tetratelabs/wazero/sys"
 
 	"berth/host"
 	"berth/sandbox/jail"
@@ -80,14 +81,19 @@ func (w *world) config(s *slot, args []string) wazero.ModuleConfig {
 	}
 	if grants.Clock {
 		config = config.WithSysWalltime().WithSysNanotime().WithNanosleep(s.run.sleep)
+	} else {
+		config = config.WithWalltime(s.fake.walltime, sys.ClockResolution(time.Microsecond)).
+			WithNanotime(s.fake.nanotime, sys.ClockResolution(time.Nanosecond))
 	}
 	if grants.Random {
-		config = config.WithRandSource(rand.Reader)
+		config = config.WithRandSource(random{rand.Reader, s.run})
+	} else {
+		config = config.WithRandSource(random{&s.fake, s.run})
 	}
 	if len(w.mounts) > 0 {
 		files := wazero.NewFSConfig()
 		for _, m := range w.mounts {
-			files = files.(sysfs.FSConfig).WithSysFSMount(m.fs, m.guest)
+			files = files.(sysfs.FSConfig).WithSysFSMount(watchedFS{m.fs, s.run}, m.guest)
 		}
 		config = config.WithFSConfig(files)
 	}
@@ -128,6 +134,7 @@ func (s *stdio) stdout() io.Writer {
 // reason of a panic stands, and its end, where that of an exit stands; every line
 // goes to the plugin's log.
 type output struct {
+	run  *run
 	log  func(slog.Level, string)
 	head []byte
 	tail []byte
@@ -141,6 +148,7 @@ const (
 
 // Write implements io.Writer. It never fails: a guest may write what it likes.
 func (o *output) Write(p []byte) (int, error) {
+	o.run.spend(len(p))
 	if room := maxOutput - len(o.head); room > 0 {
 		o.head = append(o.head, p[:min(len(p), room)]...)
 	}
@@ -168,6 +176,7 @@ func (o *output) lines(p []byte) {
 		if !ended {
 			return
 		}
+		o.run.spend(0)
 		o.flush()
 		p = rest
 	}

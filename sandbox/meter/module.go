@@ -229,7 +229,9 @@ func (m *module) parseImports(n uint32, r *reader) {
 		if string(r.name()) == Module {
 			r.fail(fmt.Errorf("meter: a module may not import from %s", Module))
 		}
-		r.name()
+		if name := string(r.name()); strings.HasPrefix(name, reserved) {
+			r.fail(fmt.Errorf("meter: a module may not import %q: names that begin with %s are reserved", name, reserved))
+		}
 		switch kind := r.byte(); kind {
 		case kindFunction:
 			r.index("type", m.types())
