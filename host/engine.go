@@ -53,8 +53,8 @@ type Function interface {
 
 	// Call appends the result for in to dst and returns the extended slice, so
 	// that a caller can reuse a buffer; on an error dst is returned as it was.
-	// in is only read, and only until Call returns; the result is the
-	// caller's.
+	// in is only read, and only until Call returns, and must not overlap dst's
+	// spare capacity; the result is the caller's.
 	//
 	// # Errors
 	//

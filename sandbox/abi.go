@@ -120,7 +120,7 @@ func detect(p *host.Package, c *compiled) (abi, error) {
 	case abiNumeric:
 		return asked(p, numericABI{}, numericFault(m))
 	case abiExtism:
-		return asked(p, newExtism(p, m), extismFault(m))
+		return asked(p, newExtism(m), extismFault(m))
 	case abiCommand:
 		return asked(p, commandABI{}, commandFault(m))
 	case abiWapc:
@@ -128,7 +128,7 @@ func detect(p *host.Package, c *compiled) (abi, error) {
 	}
 	switch {
 	case imported[extism.Module] || imported[extism.UserModule]:
-		return asked(p, newExtism(p, m), extismFault(m))
+		return asked(p, newExtism(m), extismFault(m))
 	case imported[wapcModule]:
 		return asked(p, wapcABI{}, wapcFault(m))
 	case commandFault(m) == "" && exports["_initialize"] == nil:

@@ -17,12 +17,9 @@ import (
 // extismABI calls plugins of Extism: see package extism. A program, whose only
 // function is _start, is called by the plugin's name and needs an instance for
 // each call.
-type extismABI struct {
-	bare
-	program bool
-}
+type extismABI struct{ program bool }
 
-func newExtism(_ *host.Package, m wazero.CompiledModule) extismABI {
+func newExtism(m wazero.CompiledModule) extismABI {
 	return extismABI{program: len(callable(extismABI{}, m.ExportedFunctions())) == 0}
 }
 
@@ -67,7 +64,8 @@ func extismFault(m wazero.CompiledModule) string {
 
 func (a extismABI) attach(m *module, s *slot) guest {
 	vars := m.vars
-	if m.pkg.Manifest.Wasm.Vars == "instance" || m.isolation != isolationKeep {
+	asked := &m.pkg.Manifest.Wasm
+	if asked.Vars == "instance" || asked.Isolation == isolationFresh || asked.Isolation == isolationInstance {
 		vars = extism.NewVars(m.pkg.MaxVars())
 	}
 	config := extism.Config{
@@ -156,6 +154,7 @@ func (g *extismGuest) call(fn api.Function, dst, in []byte) ([]byte, error) {
 		}
 		s.gone, s.stack[0] = true, uint64(exit.ExitCode())
 	}
+	defer g.kernel.Trim()
 	if err := g.kernel.Result(uint32(s.stack[0])); err != nil {
 		return dst, host.Fail(host.CodeRejected, "%w", err)
 	}
@@ -163,9 +162,7 @@ func (g *extismGuest) call(fn api.Function, dst, in []byte) ([]byte, error) {
 	if int64(len(out)) > int64(g.limits.Output) {
 		return dst, broken{host.Fail(host.CodeTrap, "the guest returned %d bytes: at most %s are allowed by \"limits.output\"", len(out), g.limits.Output)}
 	}
-	dst = append(dst, out...)
-	g.kernel.Trim()
-	return dst, nil
+	return append(dst, out...), nil
 }
 
 // failure says why a call trapped. What a host function was denied is said as

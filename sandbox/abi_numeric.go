@@ -14,8 +14,9 @@ import (
 )
 
 // numericABI calls exports over numbers with a JSON array of numbers; strings are
-// passed as numeric_strings.go says. The result is a JSON number, null for none, and an array for several. Integers
-// are written signed; what JSON has no number for (NaN, infinities) is null.
+// passed as numeric_strings.go says. The result is a JSON number, null for none,
+// and an array for several. Integers are written signed; what JSON has no number
+// for (NaN, infinities) is null.
 type numericABI struct{ bare }
 
 func (numericABI) name() string            { return abiNumeric }

@@ -3,17 +3,30 @@ package sandbox
 import (
 	"encoding/binary"
 	"fmt"
+
+	"berth/sandbox/meter"
 )
 
 // wazero makes room for as many things as a build says that it has, before it
 // looks whether there are any. So a few bytes could take all memory of the host.
-// checkBounds walks a build the way wazero does and refuses what does not fit;
-// everything else that may be wrong with it is left for wazero to tell.
+// checkBounds walks a build the way wazero does and refuses what does not fit, and
+// what is too much of something; everything else that may be wrong with it is
+// left for wazero to tell. What the code itself takes to compile is bounded by
+// package meter.
 
-// The limits that browsers have; wazero has none that is near.
+// How much of what one module may have. Browsers have most of these limits, wazero
+// none that is near. The times are wazero's for a module that is full of it.
 const (
-	maxLocals       = 50_000     // of one function
-	maxTableEntries = 10_000_000 // of all tables at the start, 8 bytes each
+	maxLocals       = meter.MaxLocals // of one function
+	maxLocalGroups  = meter.MaxLocals // of one function: a group may be empty
+	maxAllLocals    = 5_000_000       // of all functions: 40 MB; 150 million took 2 s and 1.2 GB
+	maxFunctions    = 1_000_000       // 5 s
+	maxTypes        = 100_000         // 0.6 s and 130 MB
+	maxValues       = 1_000           // parameters or results of a type: 100,000 parameters took 6 s
+	maxAllValues    = 1_000_000       // of all types: 1 s and 80 MB
+	maxTableEntries = 10_000_000      // of all tables at the start, 8 bytes each
+	maxTables       = 100             // each may grow
+	maxItems        = 100_000         // imports, globals, exports, segments of data and of elements, tags: 0.1 s and 30 MB each
 )
 
 // The sections of a module that say how many there are of something.
@@ -36,6 +49,7 @@ const (
 // is. The error follows the file's name. The header was checked before.
 func checkBounds(wasm []byte) error {
 	module := reader{rest: wasm[8:]}
+	var t totals
 	for len(module.rest) > 0 {
 		id := module.byte()
 		size := module.uint()
@@ -43,7 +57,7 @@ func checkBounds(wasm []byte) error {
 		if module.short {
 			return fmt.Errorf("does not validate: section %d ends beyond the end of the file", id)
 		}
-		if section.walk(id); section.short {
+		if section.walk(id, &t); section.short {
 			return fmt.Errorf("does not validate: what is said to be in section %d does not fit into it", id)
 		}
 		if section.excess != nil {
@@ -100,6 +114,21 @@ func (r *reader) signed() {
 	}
 }
 
+// tooMany refuses the build where it has more of something than it may.
+func (r *reader) tooMany(has, most uint64, what string) {
+	if has > most && !r.done() {
+		r.excess = fmt.Errorf("has %d %s: at most %d are compiled", has, what, most)
+	}
+}
+
+// atMost reads a count without moving on, and refuses one that is too large. A
+// count that does not fit is left for what follows.
+func (r *reader) atMost(most uint64, what string) {
+	if n, size := binary.Uvarint(r.rest); size > 0 && n <= uint64(len(r.rest)-size) {
+		r.tooMany(n, most, what)
+	}
+}
+
 // each reads a count, and calls item as often. An item has at least one byte.
 func (r *reader) each(item func()) {
 	n := r.uint()
@@ -125,33 +154,54 @@ func (r *reader) valueType() byte {
 	return t
 }
 
+// totals are sums over a module.
+type totals struct {
+	types   uint64 // with those in groups
+	values  uint64 // parameters and results of all types
+	locals  uint64
+	entries uint64 // of tables
+	called  uint64 // functions that are exported
+}
+
 // walk reads a section as far as there are counts in it.
-func (r *reader) walk(id byte) {
+func (r *reader) walk(id byte, t *totals) {
+	count := func() {
+		if r.uint() > uint64(len(r.rest)) {
+			r.short = true
+		}
+	}
 	switch id {
 	case customSection:
 		r.custom()
 	case typeSection:
-		r.each(r.recursiveTypes)
+		r.each(func() { r.recursiveTypes(t) })
 	case importSection:
+		r.atMost(maxItems, "imports")
 		r.each(r.imported)
-	case functionSection, memorySection, globalSection, tagSection:
-		if r.uint() > uint64(len(r.rest)) {
-			r.short = true
-		}
+	case functionSection:
+		r.atMost(maxFunctions, "functions")
+		count()
+	case memorySection:
+		count()
+	case globalSection:
+		r.atMost(maxItems, "globals")
+		count()
+	case tagSection:
+		r.atMost(maxItems, "tags")
+		count()
 	case tableSection:
-		entries := uint64(0)
-		r.each(func() { r.table(&entries) })
+		r.atMost(maxTables, "tables")
+		r.each(func() { r.table(&t.entries) })
 	case exportSection:
-		r.each(func() {
-			r.name()
-			r.byte()
-			r.uint()
-		})
+		r.atMost(maxItems, "exports")
+		r.each(func() { r.export(t) })
 	case elementSection:
+		r.atMost(maxItems, "segments of elements")
 		r.each(r.element)
 	case codeSection:
-		r.each(r.code)
+		r.each(func() { r.code(t) })
 	case dataSection:
+		r.atMost(maxItems, "segments of data")
 		r.each(r.data)
 	}
 }

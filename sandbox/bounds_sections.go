@@ -4,24 +4,43 @@ import "fmt"
 
 // What follows reads one item of each section, in wazero's way.
 
-func (r *reader) recursiveTypes() {
+func (r *reader) recursiveTypes(t *totals) {
 	const recursive = 0x4e
 	if len(r.rest) > 0 && r.rest[0] == recursive {
 		r.byte()
-		r.each(r.functionType)
+		r.each(func() { r.functionType(t) })
 		return
 	}
-	r.functionType()
+	r.functionType(t)
 }
 
-func (r *reader) functionType() {
+func (r *reader) functionType(t *totals) {
 	const function = 0x60
 	if r.byte() != function {
 		r.odd = true
 		return
 	}
-	r.each(func() { r.valueType() }) // parameters
-	r.each(func() { r.valueType() }) // results
+	t.types++
+	r.tooMany(t.types, maxTypes, "types")
+	values := func(what string) {
+		r.atMost(maxValues, what)
+		r.each(func() {
+			r.valueType()
+			t.values++
+		})
+	}
+	values("parameters of one type")
+	values("results of one type")
+	r.tooMany(t.values, maxAllValues, "parameters and results of all types")
+}
+
+func (r *reader) export(t *totals) {
+	r.name()
+	if r.byte() == 0 { // a function
+		t.called++
+		r.tooMany(t.called, maxExports, "exported functions")
+	}
+	r.uint()
 }
 
 func (r *reader) imported() {
@@ -116,9 +135,10 @@ func (r *reader) element() {
 	}
 }
 
-func (r *reader) code() {
+func (r *reader) code(t *totals) {
 	body := r.take(r.uint())
 	locals := uint64(0)
+	body.atMost(maxLocalGroups, "groups of local variables in one function")
 	body.each(func() {
 		locals += min(body.uint(), maxLocals+1)
 		body.valueType()
@@ -127,6 +147,8 @@ func (r *reader) code() {
 		}
 	})
 	r.short, r.excess = r.short || body.short, body.excess
+	t.locals += locals
+	r.tooMany(t.locals, maxAllLocals, "local variables in all functions")
 }
 
 func (r *reader) data() {

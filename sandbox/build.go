@@ -32,9 +32,6 @@ type part struct {
 	raw  []byte // as the author built it
 }
 
-// main is the module whose exports are the plugin's functions.
-func (b *build) main() *part { return &b.parts[len(b.parts)-1] }
-
 // resettable says why restoring memory and globals does not bring an instance's
 // state back; empty if it does.
 func (b *build) resettable() string {
@@ -111,23 +108,39 @@ func readModule(p *host.Package, file string, most int64) ([]byte, error) {
 	return wasm, nil
 }
 
-// instrument meters the modules. One that has instructions which the meter does
-// not know makes the whole build run unmetered.
+// maxWords is up to which size a module that the meter refuses is given to
+// wazero's validator, which says better what is wrong with it: that may take a
+// thousand steps for two bytes.
+const maxWords = 1 << 20
+
+// instrument meters the modules, and refuses those that would take too long to
+// compile, all together. One that has instructions which the meter does not know
+// makes the whole build run unmetered.
 func (b *build) instrument(p *host.Package) error {
-	options := meter.Options{Globals: p.Manifest.Wasm.Isolation == isolationFresh, Memory: p.Manifest.Wasm.Isolation == isolationFresh}
+	fresh := p.Manifest.Wasm.Isolation == isolationFresh
+	options := meter.Options{Globals: fresh, Memory: fresh}
 	for i := range b.parts {
 		m := &b.parts[i]
 		var err error
-		if m.wasm, m.info, err = meter.Instrument(m.raw, options); err == nil {
+		m.wasm, m.info, err = meter.Instrument(m.raw, options)
+		options.Used += m.info.Work
+		if err == nil {
 			continue
 		}
-		if unknown := (*meter.Unknown)(nil); errors.As(err, &unknown) {
-			b.unmetered = fmt.Sprintf("%s: %s", m.file, unknown)
-			break
+		if unknown := (*meter.Unknown)(nil); errors.As(err, &unknown) && unknown.Bounded {
+			if b.unmetered == "" {
+				b.unmetered = fmt.Sprintf("%s: %s", m.file, unknown)
+			}
+			continue // the others count, too
+		}
+		if excess := (*meter.TooLarge)(nil); errors.As(err, &excess) {
+			return host.Fail(host.CodeInvalid, "%s is too large to compile: %w", m.file, err)
 		}
 		m.wasm = nil
-		if invalid := validate(p, m); invalid != nil {
-			return invalid // in wazero's words
+		if len(m.raw) <= maxWords {
+			if invalid := validate(p, m); invalid != nil {
+				return invalid // in wazero's words
+			}
 		}
 		return host.Fail(host.CodeInvalid, "%s cannot be metered: %w", m.file, err)
 	}

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"io"
 	"math/rand/v2"
 	"time"
 
@@ -13,31 +12,25 @@ import (
 // each time.
 type fake struct {
 	looks  int64
-	random *rand.ChaCha8
-}
-
-// random gives a guest the numbers of a source, a piece at a time.
-type random struct {
-	source io.Reader
-	run    *run
-}
-
-// Read implements io.Reader.
-func (r random) Read(p []byte) (n int, err error) {
-	for n < len(p) && err == nil {
-		piece := p[n:min(len(p), n+workStep)]
-		r.run.spend(len(piece))
-		var read int
-		read, err = r.source.Read(piece)
-		n += read
-	}
-	return n, err
+	random rand.ChaCha8
+	begun  bool
+	saved  *fake
 }
 
 // The day on which every fake clock begins: 1 January 2022.
 const fakeEpoch = 1640995200
 
-func (f *fake) reset() { f.looks, f.random = 0, nil }
+// save keeps what the guest has seen up to now, for reset to go back to.
+func (f *fake) save() {
+	now := *f
+	f.saved = &now
+}
+
+func (f *fake) reset() {
+	saved := f.saved
+	*f = *saved
+	f.saved = saved
+}
 
 func (f *fake) look() int64 {
 	f.looks++
@@ -55,8 +48,9 @@ func (f *fake) nanotime() int64 { return f.look() }
 
 // Read implements io.Reader.
 func (f *fake) Read(p []byte) (int, error) {
-	if f.random == nil {
-		f.random = rand.NewChaCha8([32]byte{})
+	if !f.begun {
+		f.begun = true
+		f.random.Seed([32]byte{})
 	}
 	return f.random.Read(p)
 }

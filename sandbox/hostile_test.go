@@ -183,7 +183,7 @@ func TestOutputInMessage(t *testing.T) {
 func TestErrorText(t *testing.T) {
 	m := loadGuest(t, "echo", nil)
 	for in, want := range map[string]string{
-		"":                        "",
+		"":                        "the function answered with an error that says nothing",
 		"a\xffb":                  "a\uFFFDb",
 		strings.Repeat("x", 9000): strings.Repeat("x", 4096),
 	} {

@@ -65,7 +65,7 @@ func (m *module) takeSnapshot(s *slot) error {
 		}
 		s.snapshots = append(s.snapshots, taken)
 	}
-	s.fake.reset()
+	s.fake.save()
 	return nil
 }
 

@@ -78,6 +78,22 @@ func TestLinked(t *testing.T) {
 	}
 }
 
+// TestLinkedOfOtherABIs: libraries are initialised whatever the ABI of the main
+// module is.
+func TestLinkedOfOtherABIs(t *testing.T) {
+	for _, mode := range []string{"keep", "fresh", "instance"} {
+		p := linked(t, lib("counter", "counter"), lib("main", "link_numeric"))
+		p.Manifest.Wasm.ABI = ""
+		isolated(mode)(p)
+		m := load(t, p)
+		for range 2 {
+			if out, err := call(t, m, "inited", nil); err != nil || string(out) != "1" {
+				t.Errorf("%s: the library was initialised %s times, %v", mode, out, err)
+			}
+		}
+	}
+}
+
 // TestLinkedInterrupted: a loop in a library ends with the deadline as one of
 // the main module does.
 func TestLinkedInterrupted(t *testing.T) {
@@ -125,7 +141,7 @@ func TestLinkedFuel(t *testing.T) {
 		}
 	}
 	for _, n := range rounds {
-		for _, change := range []func(*host.Package){func(*host.Package) {}, interpreted} {
+		for _, change := range []func(*host.Package){func(*host.Package) {}, interpreted, isolated("fresh")} {
 			limited := func(fuel uint64) host.Module {
 				p := chain(t)
 				p.Limits.Fuel = int64(fuel)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/tetratelabs/wazero/api"
@@ -36,7 +37,6 @@ func (g numericGuest) withStrings(fn api.Function, dst, in []byte) ([]byte, erro
 	if err != nil {
 		return dst, err
 	}
-	s.spent = true
 	sized := len(params) == len(args)+texts
 	stack, next := s.stackOf(max(len(params), len(def.ResultTypes()))), 0
 	values := make([]uint64, len(params))
@@ -104,8 +104,12 @@ func splitArguments(params []api.ValueType, in []byte) (args []json.RawMessage, 
 			texts++
 		}
 	}
+	number := strconv.Itoa(len(args))
+	if list.More() {
+		number = "at least " + number
+	}
 	if len(params) != len(args) && len(params) != len(args)+texts {
-		return nil, 0, host.Fail(host.CodeInvalid, "%d arguments given, %d of them strings, and the function takes %s", len(args), texts, typeNames(params))
+		return nil, 0, host.Fail(host.CodeInvalid, "%s arguments given, %d of them strings, and the function takes %s", number, texts, typeNames(params))
 	}
 	if _, err := list.Token(); err != nil {
 		return nil, 0, bad(err)
@@ -126,6 +130,7 @@ func asText(arg json.RawMessage) (text string, ok bool) {
 // place puts a text into the guest's memory.
 func (g numericGuest) place(malloc api.Function, text string, terminated bool) (uint64, error) {
 	s, size := g.slot, len(text)+b2i(terminated)
+	s.spent = true
 	s.stack[0] = uint64(size)
 	if err := malloc.CallWithStack(s.run, s.stack); err != nil {
 		return 0, broken{s.failure(err)}

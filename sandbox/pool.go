@@ -330,7 +330,6 @@ func (p *pool) trim() {
 	if !p.closed && n > 0 {
 		idle = append(idle, p.free[:n]...)
 		p.free = append(p.free[:0], p.free[n:]...)
-		p.live -= n
 		for _, s := range idle {
 			p.forget(s)
 		}
@@ -339,7 +338,7 @@ func (p *pool) trim() {
 		p.cool() // taking a slot out of the list again is what tells that it is needed
 	}
 	p.unused = len(p.free)
-	if p.live > 1 && !p.closed {
+	if p.live-len(idle) > 1 && !p.closed {
 		p.trimmer.Reset(p.idle)
 	} else {
 		p.trimmer = nil
@@ -347,6 +346,9 @@ func (p *pool) trim() {
 	p.mu.Unlock()
 	for _, s := range idle {
 		s.close()
+		p.mu.Lock()
+		p.gone(s)
+		p.mu.Unlock()
 	}
 }
 

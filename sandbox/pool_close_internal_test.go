@@ -59,7 +59,7 @@ func TestPoolCloseWhileMaking(t *testing.T) {
 				synctest.Wait()
 				p.drop(busy)
 				synctest.Wait()
-				wantUsage(t, p, 1, 1)
+				wantUsage(t, p, 1, 0)
 				close(f.hold)
 				if r := <-maker; r.slot != nil || r.err == nil {
 					t.Errorf("%+v from a closed pool", r)

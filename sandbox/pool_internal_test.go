@@ -242,7 +242,7 @@ func TestPoolDropWithWaiters(t *testing.T) {
 		f.hold = make(chan struct{})
 		p.drop(s)
 		synctest.Wait()
-		wantUsage(t, p, 1, 1) // being made
+		wantUsage(t, p, 1, 0) // being made
 		f.fail = errors.New("cannot be made")
 		close(f.hold)
 		for i, waiter := range []<-chan got{first, second, third} {

@@ -11,7 +11,6 @@ import (
 
 	"berth/host"
 	"berth/sandbox/extism"
-	"berth/sandbox/meter"
 )
 
 const (
@@ -47,6 +46,7 @@ type run struct {
 
 	caller  context.Context
 	stop    func() bool // of watch
+	watched bool        // the time of watch runs
 	started time.Time   // when the clock was; zero until then
 	turn    time.Time   // since when the guest has the processor
 	placed  bool        // it has a place
@@ -119,10 +119,11 @@ func (r *run) begin(caller context.Context, function string) error {
 		return nil
 	}
 	r.start()
+	r.stop, r.watched = nil, false
 	if err := r.place(); err != nil {
 		return err
 	}
-	r.stop = r.watch.begin(caller)
+	r.stop, r.watched = r.watch.begin(caller), true
 	return nil
 }
 
@@ -136,7 +137,7 @@ func (r *run) end() bool {
 	if r.limit > 0 || !r.started.IsZero() {
 		r.account()
 	}
-	if r.watch != nil && !r.watch.end(r.stop) {
+	if r.watched && !r.watch.end(r.stop) {
 		return false
 	}
 	return r.why.Load() == nil
@@ -202,22 +203,6 @@ func (r *run) tick(left int64) int64 {
 	return left + grant
 }
 
-// collect takes the fuel that lies in the counters of modules that do not need it
-// now, and returns what was used since begin: the limit is for all together. The
-// counter of the module that ticks is below zero.
-func (r *run) collect() (used int64) {
-	used = r.granted
-	for _, counter := range r.fuel {
-		left := int64(counter.Get())
-		used -= left
-		if left > 0 {
-			r.granted -= left
-			counter.Set(0)
-		}
-	}
-	return used
-}
-
 // checkpoint is for host functions that work long on behalf of the guest. The
 // error ends the call.
 func (r *run) checkpoint() error {
@@ -245,6 +230,9 @@ func (r *run) spend(n int) {
 	r.work = 0
 	r.start()
 	r.check(time.Now(), 0)
+	if !r.placed {
+		r.mustPlace()
+	}
 }
 
 // check panics with the reason why the call must end, if there is one.
@@ -357,41 +345,6 @@ func (r *run) waiting() (ctx context.Context, stop func()) {
 		r.mu.Unlock()
 		cancel()
 	}
-}
-
-// refuel fills the counters for a call of limited fuel: all of it is main's,
-// the other modules tick when they need some.
-func (r *run) refuel() {
-	for _, counter := range r.fuel {
-		counter.Set(0)
-	}
-	r.granted = 0
-	if n := len(r.fuel); n > 0 {
-		r.granted = min(quantum, r.limit)
-		r.fuel[n-1].Set(uint64(r.granted))
-	}
-}
-
-// account adds what was used since the last time.
-func (r *run) account() {
-	left := int64(0)
-	for _, counter := range r.fuel {
-		left += int64(counter.Get())
-	}
-	r.used.Add(r.granted - left)
-	r.granted = left
-}
-
-// total is the fuel that was used ever. The slot's owner calls it.
-func (r *run) total() int64 {
-	r.account()
-	return r.used.Load()
-}
-
-// count takes over the fuel counter of a new instance.
-func (r *run) count(fuel api.MutableGlobal) {
-	r.fuel = append(r.fuel, fuel)
-	r.granted += meter.InitialFuel
 }
 
 // renew returns the run of the same slot's calls after its initialisation.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -16,14 +15,14 @@ import (
 // Options of New. The zero value is fine.
 type Options struct {
 	// Weigh is how often every activation is asked anew what it holds, since a
-	// plugin grows with its calls; 0: 5 s.
+	// plugin grows with its calls; 0: 1 s.
 	Weigh time.Duration
 	// Log is told of plugins that are over the whole budget; nil: discarded.
 	Log *slog.Logger
 }
 
 const (
-	defaultWeigh = 5 * time.Second
+	defaultWeigh = time.Second
 
 	// ristretto wants ten times as many counters as keys fit. A loaded plugin
 	// takes 64 KiB at the least (one page of guest memory), so budget/64 KiB of
@@ -34,11 +33,8 @@ const (
 	minCounters     = 1_000
 	maxCounters     = 1_000_000
 
-	// countOneIn is how many hits stand for one that ristretto counts: telling
-	// it takes as long as the whole of Get. countBatch is how many of these it
-	// collects per processor before they count.
-	countOneIn = 64
-	countBatch = 8
+	// countBatch is how many uses ristretto collects before they count.
+	countBatch = 1
 
 	// maxRefused bounds the list of plugins that were reported as too big.
 	maxRefused = 1024
@@ -52,19 +48,24 @@ const (
 // that was refused counts as used each time it is tried, so a plugin that is
 // called more often than those that are kept takes the place of one of them.
 //
-// The budget is kept by what is let in. An activation that must go holds its
-// memory until its last call is over; and one that grows is noticed when it is
-// next weighed (Options.Weigh).
+// The budget is kept by what is let in: when Put returns, what had to go for it
+// was evicted, and what evicted activations left behind is an eighth of the
+// budget at most, or else Put had it collected (see cleaner). An activation
+// that must go holds its memory until its last call is over; and one that grows
+// is noticed when it is next weighed (Options.Weigh).
 type Table struct {
-	names  sync.Map // string → *host.Bound; changed with mu held
-	policy *ristretto.Cache[uint64, *host.Activation]
-	log    *slog.Logger
+	names   sync.Map // string → *named; changed with mu held
+	uses    uses
+	policy  *ristretto.Cache[uint64, *host.Activation]
+	garbage *cleaner
+	log     *slog.Logger
 
-	// order is held while held and policy are told of a change, so that for
-	// one plugin both see the same changes in the same order. ristretto's
-	// callbacks do not take it: policy.Del may wait for them. It is taken
-	// before mu.
-	order sync.Mutex
+	// order is held while held and policy are told of a change, and until the
+	// policy has decided about it, so that both see the same changes in the
+	// same order. ristretto's callbacks do not take it: they are what is waited
+	// for. It is taken before mu, and guards closed.
+	order  sync.Mutex
+	closed bool
 
 	// mu guards what follows, and the changes of names. No other lock is taken
 	// with it held.
@@ -72,11 +73,6 @@ type Table struct {
 	held    map[uint64]entry // by plugin
 	bytes   int64            // the sum of held's costs
 	refused map[uint64]struct{}
-
-	// life is held, shared, while a hit is counted: policy must not be closed
-	// then. closed is guarded by it, and by order.
-	life   sync.RWMutex
-	closed bool
 
 	closing sync.Once
 	stop    chan struct{}
@@ -86,6 +82,12 @@ type Table struct {
 type entry struct {
 	activation *host.Activation
 	cost       int64
+}
+
+// named is what Get finds under a name.
+type named struct {
+	bound *host.Bound
+	use   *use
 }
 
 var _ host.Cache = (*Table)(nil)
@@ -109,6 +111,7 @@ func New(budget int64, options Options) (*Table, error) {
 		log:     options.Log,
 		held:    map[uint64]entry{},
 		refused: map[uint64]struct{}{},
+		garbage: newCleaner(budget / garbageShare),
 		stop:    make(chan struct{}),
 	}
 	gone := func(item *ristretto.Item[*host.Activation]) { t.leave(item.Value) }
@@ -139,32 +142,21 @@ func (t *Table) Get(name string) (*host.Bound, bool) {
 	if !ok {
 		return nil, false
 	}
-	bound := value.(*host.Bound)
-	if rand.Uint32()%countOneIn == 0 {
-		t.count(bound.Activation().Plugin())
-	}
-	return bound, true
+	n := value.(*named)
+	t.uses.note(n.use)
+	return n.bound, true
 }
 
-// count tells the policy of a hit. A hit is lost when the table is closing.
-func (t *Table) count(plugin uint64) {
-	if !t.life.TryRLock() {
-		return
-	}
-	if !t.closed {
-		t.policy.Get(plugin)
-	}
-	t.life.RUnlock()
-}
-
-// Put offers an activation. It is there for Get at once, and goes again, with
-// Evict, if the policy then refuses it. An activation of the same plugin that
-// is there already is evicted: this is its successor.
+// Put offers an activation. It is there for Get at once, and gone again, with
+// Evict, when the policy refused it; when Put returns, that is decided. An
+// activation of the same plugin that is there already is evicted: this is its
+// successor.
 func (t *Table) Put(a *host.Activation) {
 	cost := a.Cost()
 	t.order.Lock()
 	if !t.closed {
 		t.policy.Get(a.Plugin()) // a use: counts also if it is refused
+		t.countUses()
 	}
 	before := t.replace(a, cost)
 	leaves := !t.offer(a, cost, before != nil)
@@ -175,11 +167,21 @@ func (t *Table) Put(a *host.Activation) {
 	if leaves {
 		t.leave(a)
 	}
+	t.garbage.turn(cost)
 }
 
-// offer asks the policy to take an activation that is in held; false if it does
-// not at once. known tells that the policy may have the plugin. The caller
-// holds order.
+// countUses tells the policy which plugins were used since the last time. The
+// caller holds order; the table is not closed.
+func (t *Table) countUses() {
+	for plugin := range t.uses.take() {
+		t.policy.Get(plugin)
+	}
+}
+
+// offer asks the policy to take an activation that is in held, and waits until
+// it has decided: what it refuses, or lets go to make room, has left by then.
+// false if it was not asked, and the activation has to leave. known tells that
+// the policy may have the plugin. The caller holds order.
 func (t *Table) offer(a *host.Activation, cost int64, known bool) bool {
 	if t.closed {
 		return false
@@ -192,7 +194,11 @@ func (t *Table) offer(a *host.Activation, cost int64, known bool) bool {
 		t.tooBig(a, cost)
 		return false
 	}
-	return t.policy.Set(plugin, a, cost)
+	if !t.policy.Set(plugin, a, cost) {
+		return false
+	}
+	t.policy.Wait()
+	return true
 }
 
 // Remove forgets an activation without evicting it, for good: also one that the
@@ -223,8 +229,9 @@ func (t *Table) replace(a *host.Activation, cost int64) (before *host.Activation
 	old := t.held[plugin]
 	t.held[plugin] = entry{a, cost}
 	t.bytes += cost - old.cost
+	use := &use{plugin: plugin}
 	for name, bound := range a.Bound() {
-		t.names.Store(name, bound)
+		t.names.Store(name, &named{bound, use})
 	}
 	if old.activation != nil && old.activation != a {
 		t.unname(old.activation)
@@ -252,7 +259,9 @@ func (t *Table) drop(a *host.Activation) bool {
 // caller holds mu.
 func (t *Table) unname(a *host.Activation) {
 	for name, bound := range a.Bound() {
-		t.names.CompareAndDelete(name, bound)
+		if value, ok := t.names.Load(name); ok && value.(*named).bound == bound {
+			t.names.Delete(name)
+		}
 	}
 }
 
@@ -291,9 +300,7 @@ func (t *Table) Usage() (activations int, bytes int64) {
 func (t *Table) Close() {
 	t.closing.Do(func() {
 		t.order.Lock()
-		t.life.Lock()
 		t.closed = true
-		t.life.Unlock()
 		t.order.Unlock()
 		close(t.stop)
 		t.stopped.Wait()
