@@ -82,10 +82,16 @@ examples/functions/wapc-c/desk.wasm: examples/functions/wapc-c/desk.c examples/f
 examples/functions/command-c/wordcount.wasm: examples/functions/command-c/wordcount.c # needs the packages wasi-libc and libclang-rt-dev-wasm32
 	cd $(@D) && clang --target=wasm32-wasi -std=c11 -O2 -Wall -Wextra -Wl,--strip-all -o wordcount.wasm wordcount.c
 
+sandbox/testdata/guests/probe.wasm: sandbox/testdata/guests/probe.c
+	cd $(@D) && clang --target=wasm32-wasi -std=gnu11 -Oz -Wall -Wextra -Wl,--strip-all -Wl,-z,stack-size=16384 -o probe.wasm probe.c
+
+sandbox/testdata/guests/agent.wasm: sandbox/testdata/guests/agent.c examples/functions/extism-c/extism.h
+	cd $(@D) && clang --target=wasm32-wasi -mexec-model=reactor -std=gnu11 -Oz -Wall -Wextra -Wl,--strip-all -Wl,-z,stack-size=16384 -o agent.wasm agent.c
+
 bench/guests/hash/hash.wasm: bench/guests/hash/hash.c
 	cd $(@D) && $(CLANG_WASM) -O2 -o hash.wasm hash.c
 
-c: examples/functions/extism-c/letters.wasm examples/functions/wapc-c/desk.wasm examples/functions/command-c/wordcount.wasm examples/functions/c/tiny.wasm bench/guests/hash/hash.wasm ## build the C plugins that changed (needs clang, lld and wasi-libc)
+c: examples/functions/extism-c/letters.wasm examples/functions/wapc-c/desk.wasm examples/functions/command-c/wordcount.wasm examples/functions/c/tiny.wasm bench/guests/hash/hash.wasm sandbox/testdata/guests/probe.wasm sandbox/testdata/guests/agent.wasm ## build the C plugins that changed (needs clang, lld and wasi-libc)
 
 assemblyscript: ## build the AssemblyScript examples (needs npm)
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js"; exit 1; }
