@@ -8,7 +8,7 @@ COUNT   ?= 6
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: help build run test race lint fuzz soak bench bench-http bench-interrupt bench-peers examples c assemblyscript rust guests conformance clean
+.PHONY: help build run test race lint fuzz soak bench bench-http bench-sandbox bench-interrupt bench-peers examples c assemblyscript rust guests conformance clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ bench-http: build ## HTTP against a bare fasthttp server, driven by wrk
 	@command -v wrk >/dev/null || { echo "installing wrk"; apt-get install -y -qq wrk >/dev/null 2>&1; } || { echo "wrk is missing and could not be installed: install the package wrk and try again"; exit 1; }
 	$(GO) build -o bin/bench-http ./bench/http
 	bin/bench-http -berth bin/berth
+
+bench-sandbox: ## what metering and isolation cost, each against its like in the same run
+	$(GO) test -run '^$$' -bench . ./sandbox/meter
+	$(GO) test -run '^$$' -bench Guests ./bench/guests
+	$(GO) test -run '^$$' -bench Isolation ./bench
+	$(GO) test -run '^$$' -bench Restore -benchtime 200ms ./sandbox/snapshot
 
 bench-interrupt: ## deadlines of guests that run away, and the garbage collector beside guests
 	$(GO) run ./bench/interrupt

@@ -166,7 +166,7 @@ func (c *config) options() []option {
 		{"instances", &countValue[int]{&c.Instances, 0}, "calls of one plugin that may run at one time; 0: four a processor"},
 		{"fuel", &countValue[int64]{&c.Fuel, 0}, "how much a call may use, in the sandbox's units; 0: no bound but its time"},
 		{"calls", &countValue[int]{&c.Calls, 0}, "calls of sandboxed plugins that run at one time; 0: one a processor"},
-		{"queue", &countValue[int]{&c.Queue, 0}, "calls that wait for a place; those beyond it get a 503"},
+		{"queue", &countValue[int]{&c.Queue, 1}, "calls that wait for a place; those beyond it get a 503"},
 		{"queue-time", &durationValue{&c.QueueTime, false}, "how long a call waits for a place before it gets a 503"},
 		{"policy-hosts", &listValue[string]{&c.PolicyHosts, parseHostPattern}, "patterns of the hosts that plugins may send requests to, such as *.example.com; empty: none"},
 		{"policy-addresses", &listValue[netip.Prefix]{&c.PolicyAddresses, parsePrefix}, "ranges of addresses that are not public, such as 10.0.0.0/8, which these requests may reach"},
