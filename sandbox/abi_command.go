@@ -50,8 +50,16 @@ func (commandABI) attach(_ *module, s *slot) guest {
 
 type commandGuest struct{ reactor }
 
-// begin does nothing: the program begins with the call.
-func (*commandGuest) begin() error { return nil }
+// begin initialises what the program is linked with; it begins itself with the
+// call.
+func (g *commandGuest) begin() error {
+	for _, library := range g.slot.linked {
+		if err := g.slot.callIfThere(library, "_initialize"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func (g *commandGuest) call(fn api.Function, dst, in []byte) ([]byte, error) {
 	s := g.slot

@@ -3,7 +3,7 @@
  * each with one line, which begins with "ok" or with the name of the error.
  *
  *   args | env NAME | random | clock | sleep MS | read PATH | write PATH TEXT | append PATH TEXT | list PATH
- *   mkdir PATH | remove PATH | rename OLD NEW | symlink TARGET PATH | link OLD NEW
+ *   open PATH N (as often, without closing: how often it worked) | mkdir PATH | remove PATH | rename OLD NEW | symlink TARGET PATH | link OLD NEW
  */
 #include <dirent.h>
 #include <errno.h>
@@ -102,6 +102,11 @@ int main(int argc, char **argv) {
             write_file(a, b, O_TRUNC);
         } else if (!strcmp(request, "append")) {
             write_file(a, b, O_APPEND);
+        } else if (!strcmp(request, "open")) {
+            int n = 0, most = atoi(b);
+            while (n < most && open(a, O_RDONLY) >= 0) n++;
+            if (n < most) printf("%d %s\n", n, strerror(errno));
+            else printf("ok %d\n", n);
         } else if (!strcmp(request, "list")) {
             list(a);
         } else if (!strcmp(request, "mkdir")) {
