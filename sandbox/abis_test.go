@@ -23,10 +23,10 @@ func (l *lines) Line(level slog.Level, text string) {
 	l.text = append(l.text, level.String()+" "+text)
 }
 
-func (l *lines) has(text string) bool {
+func (l *lines) all() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return strings.Contains(strings.Join(l.text, "\n"), text)
+	return strings.Join(l.text, ", ")
 }
 
 // TestExtism: a plugin of Extism is found to be one, and called.
@@ -126,18 +126,32 @@ func TestCommandsAtOnce(t *testing.T) {
 	waitFor(t, func() bool { u := m.Status(); return u.Busy == 0 && u.Instances > 0 })
 }
 
-// TestOutputIsLogged: what a guest writes goes to its log, line by line.
-func TestOutputIsLogged(t *testing.T) {
-	var log lines
-	m := loadGuest(t, "stderr", func(p *host.Package) { p.Log = &log })
-	for _, line := range []string{"first\nsecond\n", "third\n"} {
-		if _, err := call(t, m, "print", []byte(line)); err != nil {
-			t.Fatal(err)
-		}
+// TestWapcErrorWithoutText: a guest that failed and does not say why has an error
+// with a text all the same.
+func TestWapcErrorWithoutText(t *testing.T) {
+	m := loadGuest(t, "work_wapc", func(p *host.Package) { p.Manifest.Functions = host.Symbols{"fail"} })
+	_, err := call(t, m, "fail", nil)
+	wantFailure(t, err, host.CodeRejected)
+	if host.Cause(err) == "" {
+		t.Errorf("%v says nothing", err)
 	}
-	for _, want := range []string{"INFO first", "INFO second", "INFO third"} {
-		if !log.has(want) {
-			t.Errorf("%q is not in %q", want, log.text)
+}
+
+// TestOutputIsLogged: what a guest writes goes to its log, line by line, when
+// the call is over also what has no end of line.
+func TestOutputIsLogged(t *testing.T) {
+	for _, mode := range []string{"keep", "fresh", "instance"} {
+		var log lines
+		m := loadGuest(t, "stderr", isolated(mode, func(p *host.Package) { p.Log = &log }))
+		for _, line := range []string{"first\nsecond\n", "third"} {
+			if _, err := call(t, m, "print", []byte(line)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := call(t, m, "shout", []byte("fourth"))
+		wantFailure(t, err, host.CodeTrap)
+		if got := log.all(); got != "INFO first, INFO second, INFO third, INFO fourth" {
+			t.Errorf("%s: the log is %q", mode, got)
 		}
 	}
 }

@@ -129,6 +129,27 @@ func TestAdmissionGivingUp(t *testing.T) {
 	})
 }
 
+// TestAdmissionWithoutQueue: however short the queue is said to be, it is full
+// only while somebody is in it.
+func TestAdmissionWithoutQueue(t *testing.T) {
+	for _, queue := range []int{0, -1} {
+		a := newAdmission(Admission{Places: 1, Queue: queue, Wait: time.Millisecond})
+		if !a.take() {
+			t.Fatal("no place")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := a.wait(ctx); err == nil {
+			t.Error("no error, and it gave up")
+		}
+		a.leave()
+		if err := a.enter(t.Context()); err != nil {
+			t.Errorf("queue %d: nobody runs, and a call cannot begin: %v", queue, err)
+		}
+		wantAdmission(t, a, 0, 0)
+	}
+}
+
 // TestAdmissionHammer: never more at one time than there are places, and none is
 // lost.
 func TestAdmissionHammer(t *testing.T) {

@@ -86,6 +86,35 @@ func TestFreshRefused(t *testing.T) {
 	}
 }
 
+// TestIsolationOfTheWorld: nor can the next caller tell by the clock, by random
+// numbers or by descriptors that there was one before; and none is put back behind
+// what the guest saw when it was initialised.
+func TestIsolationOfTheWorld(t *testing.T) {
+	for mode, leaks := range map[string]bool{"keep": true, "fresh": false, "instance": false} {
+		for _, c := range []struct{ guest, function, in string }{
+			{"looks", "wall", "[]"}, {"looks", "monotonic", "[]"}, {"looks", "since", "[]"}, {"looks", "random", "[]"},
+			{"descriptors", "close", "[0]"}, {"descriptors", "close", "[1]"}, {"descriptors", "close", "[2]"},
+		} {
+			m := loadGuest(t, c.guest, isolated(mode))
+			first, err := call(t, m, c.function, []byte(c.in))
+			if err != nil || c.function == "since" && first[0] == '-' {
+				t.Errorf("%s: %s%s: %q, %v", mode, c.function, c.in, first, err)
+			}
+			for range 2 {
+				if second, err := call(t, m, c.function, []byte(c.in)); err != nil || bytes.Equal(first, second) == leaks {
+					t.Errorf("%s: %s%s gives the first caller %s, the next %s, %v", mode, c.function, c.in, first, second, err)
+				}
+			}
+		}
+		m := loadGuest(t, "looks", isolated(mode))
+		for range 2 {
+			if out, err := call(t, m, "repeats", nil); err != nil || string(out) != "0" {
+				t.Errorf("%s: random numbers are those of the initialisation: %s, %v", mode, out, err)
+			}
+		}
+	}
+}
+
 // TestFreshAfterATrap: an instance that trapped is replaced, not reset.
 func TestFreshAfterATrap(t *testing.T) {
 	m := loadGuest(t, "trap", isolated("fresh"))

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -224,4 +225,25 @@ func TestLinkedRefused(t *testing.T) {
 			refused(t, linked(t, test.modules...), test.says...)
 		})
 	}
+}
+
+// TestModulesCannotPoseAsTheHost: a library by the name of one of the host's own
+// would give the main module functions that look as if they were the host's: a
+// tick that never ends a call.
+func TestModulesCannotPoseAsTheHost(t *testing.T) {
+	for _, name := range []string{"berth:meter", "wasi_snapshot_preview1", "wapc"} {
+		for _, main := range []string{"link_numeric", "loop", "extism", "wapc"} {
+			p := linked(t, lib("counter", "counter"), lib(name, "forge_tick"), lib("main", main))
+			p.Manifest.Wasm.ABI = ""
+			refused(t, p, "forge_tick.wasm", strconv.Quote(name), "the host's")
+		}
+	}
+}
+
+// TestModulesCannotReachTheMeter: nor does a module get at what the host adds to
+// another, the counter of its fuel.
+func TestModulesCannotReachTheMeter(t *testing.T) {
+	p := linked(t, lib("lib", "nomem"), lib("main", "forge_fuel"))
+	p.Manifest.Wasm.ABI = "numeric"
+	refused(t, p, "forge_fuel.wasm", "berth:fuel", "reserved")
 }

@@ -272,6 +272,25 @@ func TestPoolMakeFails(t *testing.T) {
 	})
 }
 
+// TestPoolMakePanics: a slot that could not be made because of a bug is not
+// counted.
+func TestPoolMakePanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := testPool(1)
+		good := p.make
+		p.make = func(context.Context) (*slot, error) { panic("a bug") }
+		for range 2 { // more often than there is room
+			if fault := panicOf(func() { _, _ = p.get(t.Context()) }); fault != "a bug" {
+				t.Errorf("get panicked with %v", fault)
+			}
+			wantUsage(t, p, 0, 0)
+		}
+		p.make = good
+		p.put(mustGet(t, p))
+		end(t, p, f)
+	})
+}
+
 // TestPoolTrim: what was not needed for a whole period is closed, the coldest
 // first, but one; what is in use is not touched.
 func TestPoolTrim(t *testing.T) {
