@@ -38,10 +38,11 @@ lint: ## gofmt, vet, staticcheck, tidy modules (the rules of the house are a tes
 fuzz: ## every fuzz target for FUZZTIME (60s)
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; \
 	  done; done
 
-soak: ## the crash test for 1,000 rounds and the storm for five minutes
+soak: ## ten minutes of hostile guests beside live traffic, the crash test for 1,000 rounds, the storm for five minutes
+	BERTH_SOAK=10m $(GO) test -timeout 30m -count=1 -v -run '^TestSoak' ./sandbox
 	BERTH_KILL_ROUNDS=1000 BERTH_STORM=5m $(GO) test -timeout 60m -count=1 -v -run 'Kill|Storm' ./host
 
 bench: ## the benchmarks of dispatch, on one core and on two

@@ -120,8 +120,8 @@ func (r *run) begin(caller context.Context, function string) error {
 	}
 	r.start()
 	r.stop, r.watched = nil, false
-	if err := r.place(); err != nil {
-		return err
+	if why := r.place(); why != nil {
+		return why
 	}
 	r.stop, r.watched = r.watch.begin(caller), true
 	return nil
@@ -270,7 +270,7 @@ func (r *run) yield() {
 }
 
 // place gets the call a place among those that run, and waits for it.
-func (r *run) place() error {
+func (r *run) place() *host.Error {
 	if r.admission.take() {
 		r.placed = true
 		return nil
@@ -285,19 +285,21 @@ func (r *run) place() error {
 }
 
 func (r *run) mustPlace() {
-	if r.place() != nil {
+	if why := r.place(); why != nil {
+		r.why.CompareAndSwap(nil, why)
 		panic(r.why.Load())
 	}
 }
 
 // waitError is why waiting ended early.
 func (r *run) waitError() *host.Error {
-	if err := r.caller.Err(); err != nil {
-		r.why.CompareAndSwap(nil, callerError(err))
-	} else {
-		r.why.CompareAndSwap(nil, timeoutError(r.timeout))
+	if why := r.why.Load(); why != nil {
+		return why
 	}
-	return r.why.Load()
+	if err := r.caller.Err(); err != nil {
+		return callerError(err)
+	}
+	return timeoutError(r.timeout)
 }
 
 func (r *run) leave() {
