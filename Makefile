@@ -117,7 +117,7 @@ guests: ## assemble the sandbox's test guests anew (needs wat2wasm, of the packa
 	@command -v wat2wasm >/dev/null || { echo "wat2wasm is missing: install the package wabt"; exit 1; }
 	cd sandbox/testdata/guests && for f in *.wat; do check=; [ "$$f" = invalid.wat ] && check=--no-check; wat2wasm $$check "$$f" -o "$${f%.wat}.wasm" || exit 1; done && \
 	  printf '\0asm\r\0\1\0' > component.wasm && head -c 100 echo.wasm > truncated.wasm
-	for d in sandbox/extism/testdata sandbox/snapshot/testdata sandbox/testdata/hostile bench/testdata bench/interrupt; do \
+	for d in sandbox/extism/testdata sandbox/snapshot/testdata sandbox/meter/testdata sandbox/testdata/hostile bench/testdata bench/interrupt; do \
 	  for f in $$d/*.wat; do wat2wasm --enable-all "$$f" -o "$${f%.wat}.wasm" || exit 1; done; done
 
 conformance: build ## replay eKuiper's recorded answers against a fresh host (needs ../shared)

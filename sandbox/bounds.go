@@ -166,7 +166,7 @@ type totals struct {
 // walk reads a section as far as there are counts in it.
 func (r *reader) walk(id byte, t *totals) {
 	count := func() {
-		if r.uint() > uint64(len(r.rest)) {
+		if r.uint() > uint64(len(r.rest)) && !r.done() {
 			r.short = true
 		}
 	}

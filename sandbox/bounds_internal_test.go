@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,6 +68,52 @@ func TestBounds(t *testing.T) {
 	}
 	if err := checkBounds([]byte("\x00asm\x01\x00\x00\x00\x01" + many)); err == nil {
 		t.Error("a section beyond the end of the file: no error")
+	}
+}
+
+// repeatedly makes a build of one section, of n items that are the same.
+func repeatedly(id byte, n int, item string) []byte {
+	content := string(binary.AppendUvarint(nil, uint64(n))) + strings.Repeat(item, n)
+	return append(binary.AppendUvarint([]byte("\x00asm\x01\x00\x00\x00"+string([]byte{id})), uint64(len(content))), content...)
+}
+
+// TestBoundsOfCounts: one more than there may be is refused, with what it is.
+func TestBoundsOfCounts(t *testing.T) {
+	values := func(n int) string {
+		return string(binary.AppendUvarint(nil, uint64(n))) + strings.Repeat("\x7f", n)
+	}
+	for what, c := range map[string]struct {
+		id   byte
+		most int
+		item string
+	}{
+		" types":                            {typeSection, maxTypes, "\x60\x00\x00"},
+		" parameters and results of all":    {typeSection, maxAllValues / maxValues, "\x60" + values(maxValues/2) + values(maxValues/2)},
+		" imports":                          {importSection, maxItems, "\x00\x00\x00\x00"},
+		" functions":                        {functionSection, maxFunctions, "\x00"},
+		" tables":                           {tableSection, maxTables, "\x70\x00\x00"},
+		" globals":                          {globalSection, maxItems, "\x7f\x00\x41\x00\x0b"},
+		" exports":                          {exportSection, maxItems, "\x00\x03\x00"},
+		" exported functions":               {exportSection, maxExports, "\x00\x00\x00"},
+		" segments of elements":             {elementSection, maxItems, "\x01\x00\x00"},
+		" segments of data":                 {dataSection, maxItems, "\x01\x00"},
+		" tags":                             {tagSection, maxItems, "\x00\x00"},
+		" local variables in all":           {codeSection, maxAllLocals / maxLocals, "\x06\x01\xd0\x86\x03\x7f\x0b"},
+		" parameters of one type":           {typeSection, 0, "\x60" + values(maxValues+1) + "\x00"},
+		" results of one type":              {typeSection, 0, "\x60\x00" + values(maxValues+1)},
+		" groups of local variables in one": {codeSection, 0, string(binary.AppendUvarint(nil, 3+2*(maxLocalGroups+1)+1)) + "\xd1\x86\x03" + strings.Repeat("\x00\x7f", maxLocalGroups+1) + "\x0b"},
+	} {
+		if err := checkBounds(repeatedly(c.id, c.most, c.item)); err != nil {
+			t.Errorf("%d%s: %v", c.most, what, err)
+		}
+		if err := checkBounds(repeatedly(c.id, c.most+1, c.item)); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("one more than%s: %v", what, err)
+		}
+	}
+	// The types of groups count with the others.
+	group := "\x4e" + string(repeatedly(typeSection, 1000, "\x60\x00\x00")[8+1+2:])
+	if err := checkBounds(repeatedly(typeSection, maxTypes/1000+1, group)); err == nil || !strings.Contains(err.Error(), " types") {
+		t.Errorf("types in groups: %v", err)
 	}
 }
 

@@ -32,6 +32,14 @@ type part struct {
 	raw  []byte // as the author built it
 }
 
+// catches tells whether a module catches exceptions. wazero's compiler copies all
+// of the stack whenever a guest enters a block that does, and keeps the copy until
+// the guest leaves it: a recursive guest of sixty bytes takes all memory of the
+// machine before its first tick. So such a build is interpreted.
+func (b *build) catches() bool {
+	return slices.ContainsFunc(b.parts, func(p part) bool { return p.info.Exceptions })
+}
+
 // resettable says why restoring memory and globals does not bring an instance's
 // state back; empty if it does.
 func (b *build) resettable() string {
@@ -138,8 +146,8 @@ func (b *build) instrument(p *host.Package) error {
 		}
 		m.wasm = nil
 		if len(m.raw) <= maxWords {
-			if invalid := validate(p, m); invalid != nil {
-				return invalid // in wazero's words
+			if invalid := wazerosWords(p, m); invalid != nil {
+				return invalid
 			}
 		}
 		return host.Fail(host.CodeInvalid, "%s cannot be metered: %w", m.file, err)
@@ -151,4 +159,15 @@ func (b *build) instrument(p *host.Package) error {
 		b.parts[i].wasm = b.parts[i].raw
 	}
 	return nil
+}
+
+// wazerosWords says in wazero's words what is wrong with a module. They are none
+// where wazero fails over it: it does where a body ends within a try_table.
+func wazerosWords(p *host.Package, m *part) (invalid error) {
+	defer func() {
+		if recover() != nil {
+			invalid = nil
+		}
+	}()
+	return validate(p, m)
 }

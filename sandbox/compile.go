@@ -64,7 +64,7 @@ func checkHeader(wasm []byte) error {
 // compile compiles the build or takes it from the package's cache folder. An
 // entry there that cannot be read is removed and made anew.
 func compile(ctx context.Context, p *host.Package, b *build) (*compiled, error) {
-	if p.Manifest.Wasm.Compiler == "interpreter" {
+	if p.Manifest.Wasm.Compiler == "interpreter" || b.catches() {
 		return compileWith(ctx, p, b, nil)
 	}
 	c, err := compileCached(ctx, p, b)
@@ -125,6 +125,10 @@ func (c *compiled) config(p *host.Package) wazero.RuntimeConfig {
 		config = wazero.NewRuntimeConfigInterpreter()
 	} else {
 		config = config.WithCompilationCache(c.cache)
+	}
+	features := features
+	if !c.metered() && !c.interpreted {
+		features &^= experimental.CoreFeaturesExceptionHandling // see build.catches
 	}
 	return config.WithCoreFeatures(features).
 		WithMemoryLimitPages(uint32(min(p.Limits.Memory/wasmPage, 65536))).

@@ -172,6 +172,9 @@ func (m *module) Status() host.ModuleStatus {
 		Isolation:    m.isolation,
 		Fuel:         uint64(u.fuel),
 	}
+	if m.compiled.build.catches() {
+		status.Notes = append(status.Notes, "it catches exceptions, and is interpreted therefore: wazero's compiler would copy the stack each time")
+	}
 	if why := m.compiled.build.unmetered; why != "" {
 		status.Interruption = "close-on-context-done: " + why
 	}

@@ -47,7 +47,6 @@ type soak struct {
 	hostile []*hostileGuest
 	bombs   []bomb
 	stop    atomic.Bool
-	rounds  atomic.Int64 // of all attacks of a worker
 	attacks atomic.Int64
 	builds  atomic.Int64
 }
@@ -158,11 +157,7 @@ func (s *soak) loadHostile() {
 		s.modules = append(s.modules, m)
 		s.hostile = append(s.hostile, &hostileGuest{a, m, bind(s, m, a.function)})
 	}
-	for _, b := range bombs() {
-		if b.refused != "" { // what is compiled takes its time
-			s.bombs = append(s.bombs, b)
-		}
-	}
+	s.bombs = bombs()
 }
 
 // run lets everybody do his worst for a time, and waits for all.
@@ -300,19 +295,4 @@ func (s *soak) holds() holding {
 	heap := enginetest.HeapInUse()
 	debug.FreeOSMemory()
 	return holding{heap, residentSize(s), openFiles(s)}
-}
-
-// residentSize is how much memory the process has in use, with what is not of the
-// heap; 0 where the system does not tell.
-func residentSize(tb testing.TB) int64 {
-	tb.Helper()
-	data, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0
-	}
-	pages, err := strconv.ParseInt(strings.Fields(string(data))[1], 10, 64)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return pages * int64(os.Getpagesize())
 }

@@ -66,6 +66,29 @@ func (m *module) names(content []byte, r *reader) []byte {
 	return out
 }
 
+// name returns what the name section calls a function, or nothing.
+func (m *module) name(function uint32) (name string) {
+	for _, s := range m.sections {
+		r := reader{data: s.items}
+		if s.id != sectionCustom || string(r.name()) != "name" {
+			continue
+		}
+		for r.more() {
+			id := r.byte()
+			part := reader{data: r.name()}
+			if id != namesFunctions {
+				continue
+			}
+			for n := part.count(); n > 0 && part.err == nil; n-- {
+				if i, text := part.u32(), part.text(); i == function {
+					name = string(text)
+				}
+			}
+		}
+	}
+	return name
+}
+
 // shiftNames copies n items that begin with the index of a function.
 func (m *module) shiftNames(n uint32, r *reader, rest func()) []byte {
 	out := make([]byte, 0, len(r.data))

@@ -43,6 +43,12 @@
 // A select with a type that takes more than one byte is written with one: wazero
 // 1.12 runs the others as if the rest of the type were an instruction.
 //
+// # What may be compiled
+//
+// wazero takes minutes to compile some small modules, and gigabytes. So what
+// matters for that is counted while the code is read, and a module with too much
+// of it is refused: see MaxWork and the limits beside it.
+//
 // # What is not seen
 //
 // memory.atomic.wait sleeps in the host, and a function of the host takes the

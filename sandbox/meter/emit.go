@@ -56,7 +56,7 @@ func (s *scan) emit(out []byte, entry charge) []byte {
 			}
 			instruction = nil
 		case eventBulk:
-			out = s.m.appendLength(out, s.locals, e.shift)
+			out = s.m.appendLength(out, uint32(s.locals), e.shift)
 		case eventCall, eventTail, eventRef:
 			if e.target >= 0 {
 				out = appendU32(append(out, instruction[0]), s.m.shifted(uint32(e.target)))

@@ -35,6 +35,9 @@ type Options struct {
 	Globals bool
 	// Memory exports memory 0, where there is one.
 	Memory bool
+	// Used is what other modules of the same build take to compile, the sum of
+	// their Info.Work: MaxWork is for all of them together.
+	Used int64
 }
 
 // Info is what the rewriter learned about a module.
@@ -44,6 +47,8 @@ type Info struct {
 	// ImportedMutableGlobals is true where the module shares mutable globals
 	// with others: a snapshot of this module does not hold them.
 	ImportedMutableGlobals bool
+	// Exceptions is true where a function catches exceptions.
+	Exceptions bool
 	// Resettable is empty, or says why it does not bring the module's state back
 	// to restore its memory and the exported globals.
 	Resettable string
@@ -52,10 +57,9 @@ type Info struct {
 	Instructions    int // of all functions, before metering
 	Loops           int
 	LargestFunction int // in instructions, before metering
-	// MostBlocks is how many blocks and branches the function has that has most.
-	// The time that wazero takes to compile it grows with the square: 20,000
-	// take seconds, and metered some times as long.
-	MostBlocks int
+	MostBlocks      int // that wazero makes of a function, metered
+	// Work estimates what it takes to compile, in microseconds. See MaxWork.
+	Work int64
 }
 
 // Unknown is the error for a module with something in it that this rewriter does
@@ -63,6 +67,10 @@ type Info struct {
 type Unknown struct {
 	What string // the kind of thing, such as "opcode"
 	Code uint32 // its number in the binary format
+	// Bounded is set where it is not too much to compile all the same. A function
+	// that is not all known counts as the worst that so many bytes can be: it has
+	// to be below some five kilobytes, or one where it has fifty locals.
+	Bounded bool
 }
 
 // Error names the unknown thing.
@@ -71,9 +79,11 @@ func (u *Unknown) Error() string { return fmt.Sprintf("meter: unknown %s %#x", u
 // Instrument returns the metered form of a module in the binary format, which
 // has not been validated. The given bytes are not changed.
 //
-// The error is an *Unknown where something in the module is not known here. Any
-// other error means that the module is malformed, or that it uses names that
-// are reserved. The result of a module that is invalid is invalid, too; so
+// The error is a *TooLarge where the module, or what the options say with it,
+// would take too much to compile: the scan ends at the first function that is
+// beyond a limit. It is an *Unknown where something in the module is not known
+// here, and then Info.Work is set, if it is bounded. Any other error means that
+// the module is malformed, or that it uses names that are reserved. The result of a module that is invalid is invalid, too; so
 // whatever compiles it has to validate it.
 //
 // Time and memory are linear in the module's size. The result is a few percent
@@ -83,8 +93,8 @@ func Instrument(wasm []byte, o Options) ([]byte, Info, error) {
 	if err != nil {
 		return nil, Info{}, err
 	}
-	if err := m.survey(); err != nil {
-		return nil, Info{}, err
+	if err := m.survey(MaxWork - o.Used); err != nil {
+		return nil, Info{Work: m.info.Work}, err
 	}
 	out, err := m.write(o)
 	if err != nil {

@@ -131,8 +131,8 @@ func TestLongCodeTicks(t *testing.T) {
 	}
 	// Jumping over the places where a straight run ticks does not help.
 	hop := slices.Concat([]byte{0x02, 0x40}, nops[:4000], []byte{0x0c, 0}, nops[:4000], []byte{0x0b})
-	g = mustStart(t, function(slices.Repeat(hop, 25)...), 0)
-	if _, used, err := g.call("f"); err != nil || g.account.ticks < 10 || used < 100_000 {
+	g = mustStart(t, function(slices.Repeat(hop, 15)...), 0)
+	if _, used, err := g.call("f"); err != nil || g.account.ticks < 6 || used < 60_000 {
 		t.Errorf("%d ticks, %d used: %v", g.account.ticks, used, err)
 	}
 }

@@ -61,13 +61,16 @@ type section struct {
 type module struct {
 	sections []section
 
-	params            []uint32 // how many parameters each type has
+	arities           []arity  // of the types
+	widest            int64    // the most parameters and results of one type
+	imported          []uint32 // the types of the imported functions
 	importedFunctions uint32
 	functions         []uint32 // the types of the defined functions
 	importedGlobals   uint32
 	globals           uint32   // with the imported ones
 	mutable           []uint32 // the defined globals that a snapshot holds
 	memories          uint32
+	tags              []uint32 // how many values an exception with each carries
 	bodies            [][]byte // of the defined functions, after the size
 	// called holds for each defined function whether it may be called by other
 	// means than a direct call.
@@ -79,9 +82,17 @@ type module struct {
 	info Info
 }
 
-func (m *module) types() uint32 { return uint32(len(m.params)) }
+func (m *module) types() uint32 { return uint32(len(m.arities)) }
 
 func (m *module) allFunctions() uint32 { return m.importedFunctions + uint32(len(m.functions)) }
+
+// functionArity is the arity of a function that is there.
+func (m *module) functionArity(function uint32) arity {
+	if function < m.importedFunctions {
+		return m.arities[m.imported[function]]
+	}
+	return m.arities[m.functions[function-m.importedFunctions]]
+}
 
 // shifted is where a function is found once Tick is imported.
 func (m *module) shifted(function uint32) uint32 {
@@ -114,7 +125,7 @@ func parse(wasm []byte) (*module, error) {
 		case r.err != nil:
 			return nil, r.err
 		case id > sectionTag:
-			return nil, &Unknown{"section", uint32(id)}
+			return nil, &Unknown{What: "section", Code: uint32(id)}
 		case id != sectionCustom && place(id) <= last:
 			return nil, fmt.Errorf("meter: malformed: section %d is out of order", id)
 		case id != sectionCustom:
@@ -184,7 +195,12 @@ func (m *module) section(id byte, r *reader) {
 	case sectionData:
 		m.parseData(r)
 		s.items = r.data
-	default: // of data counts and tags, which hold nothing that changes
+	case sectionTag:
+		for n := r.count(); n > 0 && r.err == nil; n-- {
+			m.parseTag(r)
+		}
+		s.items = r.data
+	default: // of data counts, which hold nothing that changes
 		r.at = len(r.data)
 		s.items = r.data
 	}
@@ -204,8 +220,9 @@ func (m *module) parseTypes(n uint32, r *reader) {
 	}
 	function := func() {
 		params := values()
-		values()
-		m.params = append(m.params, params)
+		results := values()
+		m.arities = append(m.arities, arity{params, results})
+		m.widest = max(m.widest, int64(params)+int64(results))
 	}
 	for ; n > 0 && r.err == nil; n-- {
 		switch form := r.byte(); form {
@@ -234,7 +251,7 @@ func (m *module) parseImports(n uint32, r *reader) {
 		}
 		switch kind := r.byte(); kind {
 		case kindFunction:
-			r.index("type", m.types())
+			m.imported = append(m.imported, r.index("type", m.types()))
 			m.importedFunctions++
 		case kindTable:
 			m.tableType(r)
@@ -248,13 +265,20 @@ func (m *module) parseImports(n uint32, r *reader) {
 			}
 			m.importedGlobals++
 		case kindTag:
-			r.byte()
-			r.index("type", m.types())
+			m.parseTag(r)
 		default:
 			r.unknown("kind of import", uint32(kind))
 		}
 	}
 	m.globals = m.importedGlobals
+}
+
+func (m *module) parseTag(r *reader) {
+	r.byte()
+	t := r.index("type", m.types())
+	if r.err == nil {
+		m.tags = append(m.tags, m.arities[t].params)
+	}
 }
 
 func (m *module) mutability(r *reader) bool {

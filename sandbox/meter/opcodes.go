@@ -3,6 +3,7 @@ package meter
 // Opcodes that are treated in their own way.
 const (
 	opUnreachable        = 0x00
+	opNop                = 0x01
 	opBlock              = 0x02
 	opLoop               = 0x03
 	opIf                 = 0x04
@@ -32,6 +33,7 @@ const (
 	opTableGet           = 0x25
 	opTableSet           = 0x26
 	opI32Load            = 0x28
+	opI32Store           = 0x36
 	opI64Store32         = 0x3e
 	opMemorySize         = 0x3f
 	opMemoryGrow         = 0x40

@@ -26,7 +26,7 @@ func (r *reader) malformed(format string, args ...any) {
 	r.fail(fmt.Errorf("meter: malformed: "+format, args...))
 }
 
-func (r *reader) unknown(what string, code uint32) { r.fail(&Unknown{what, code}) }
+func (r *reader) unknown(what string, code uint32) { r.fail(&Unknown{What: what, Code: code}) }
 
 func (r *reader) more() bool { return r.at < len(r.data) }
 

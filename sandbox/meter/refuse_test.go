@@ -120,15 +120,15 @@ func TestHostileShapes(t *testing.T) {
 		t.Errorf("%d locals are taken", uint64(math.MaxUint32)+1)
 	}
 
-	const n = 100_000
+	const n = 5000
 	for name, body := range map[string][]byte{
 		"nested blocks":   slices.Concat(slices.Repeat([]byte{0x02, 0x40}, n), slices.Repeat([]byte{0x0b}, n)),
 		"nested loops":    slices.Concat(slices.Repeat([]byte{0x03, 0x40}, n), slices.Repeat([]byte{0x0c, 0, 0x0b}, n)),
 		"loops in a row":  slices.Repeat([]byte{0x03, 0x40, 0x0c, 0, 0x0b}, n),
 		"calls":           slices.Repeat([]byte{0x10, 0}, n),
-		"fills":           slices.Repeat([]byte{0xfc, 11, 0}, n),
+		"fills":           slices.Repeat([]byte{0x41, 0, 0x41, 0, 0x41, 0, 0xfc, 11, 0}, n/2),
 		"branches":        slices.Concat([]byte{0x03, 0x40}, slices.Repeat([]byte{0x0c, 0}, n), []byte{0x0b}),
-		"one big table":   slices.Concat([]byte{0x0e, 0xa0, 0x8d, 0x06}, make([]byte, n+1)),
+		"one big table":   slices.Concat([]byte{0x41, 0, 0x0e, 0x88, 0x27}, make([]byte, n+1)),
 		"nested tries":    slices.Concat(slices.Repeat([]byte{0x1f, 0x40, 1, 2, 0}, n), slices.Repeat([]byte{0x0b}, n)),
 		"nothing of that": slices.Repeat([]byte{0x0f}, n),
 	} {

@@ -71,10 +71,16 @@ type event struct {
 
 // A frame is an open block while a function is scanned.
 type frame struct {
-	opener     int32 // its event; negative for the function
-	parameters bool  // it has some
-	loops      int   // how many loops are around what is in it
-	otherwise  bool  // it is an if that had its else
+	opener    int32  // its event; negative for the function
+	arity            // of its type
+	floor     int64  // how many values are on the stack below its own
+	jump      uint32 // how many values a branch to its label takes
+	loops     int    // how many loops are around what is in it
+	otherwise bool   // it is an if that had its else
+	dead      bool   // what follows in it may take any operands
+	cut       bool   // no way leads to what follows in it
+	accesses  int64  // where it begins
+	known     int64  // the fewest accesses where something branches to its end
 }
 
 // scan is what is known about one function. It is used for one after the other.
@@ -82,38 +88,54 @@ type scan struct {
 	m        *module
 	r        reader
 	groups   uint32 // of locals
-	locals   uint32 // with parameters
 	decls    []byte // the groups of locals
-	code     []byte
+	code     []byte // nil until the locals are read
 	events   []event
 	branches []int32
 	frames   []frame
 	loops    []region
 	catches  []way
 
-	entry        way // of the whole function
-	instructions int
-	loopCount    int
-	blocks       int  // and branches
-	plain        bool // neither calls nor loops, nor anything that takes long
-	bulk         bool // has an instruction that pays for its length
-	run          uint32
-	since        int // instructions since the last place to stop
+	entry way  // of the whole function
+	plain bool // neither calls nor loops, nor anything that takes long
+	bulk  bool // has an instruction that pays for its length
+	run   uint32
+	since int // instructions since the last place to stop
+
+	load // so far
+	// set and shared tell of each local in which block, and in which function, it
+	// was set last and found to be shared. Blocks have numbers from here on that are
+	// never used again.
+	setIn    []uint32
+	sharedIn []uint32
+	current  uint32 // the block
+	first    uint32 // the function's first block
+	accesses int64  // to memory, on each way to here, of which wazero knows the bounds
+	height   int64  // of the stack
+	left     int64  // how much work the function may take
 }
 
 // function reads the code of a defined function into events.
 func (s *scan) function(i int) error {
 	s.r = reader{data: s.m.bodies[i]}
-	s.events, s.branches, s.frames = s.events[:0], s.branches[:0], append(s.frames[:0], frame{opener: -1})
-	s.instructions, s.loopCount, s.blocks, s.run, s.since = 0, 0, 0, 0, 0
+	t := s.m.arities[s.m.functions[i]]
+	s.events, s.branches, s.frames = s.events[:0], s.branches[:0], append(s.frames[:0], frame{opener: -1, arity: arity{results: t.results}, jump: t.results})
+	s.run, s.since = 0, 0
 	s.plain, s.bulk = true, false
-	s.readLocals(s.m.params[s.m.functions[i]])
+	s.load, s.accesses, s.height, s.code = load{}, 0, 0, nil
+	s.readLocals(t.params)
 	if s.r.err != nil {
 		return s.r.err
 	}
 	s.code = s.r.data[s.r.at:]
 	s.r = reader{data: s.code}
-	for len(s.frames) > 0 && s.r.err == nil {
+	s.moves(t.params)
+	s.block(blocksFunction)
+	s.first = s.current
+	for i := range t.params {
+		s.setIn[i] = s.current
+	}
+	for s.excess(); len(s.frames) > 0 && s.r.err == nil; s.excess() {
 		s.instruction()
 	}
 	if !s.r.done() {
@@ -121,6 +143,38 @@ func (s *scan) function(i int) error {
 	}
 	return nil
 }
+
+// block counts basic blocks, and what is alive there.
+func (s *scan) block(n int64) {
+	s.blocks += n
+	s.stacked += n * s.height
+	s.bounds += n * s.accesses
+	s.current++
+}
+
+// local reads the index of a local.
+func (s *scan) local() (i uint32, ok bool) {
+	i = s.r.index("local", uint32(s.locals))
+	return i, s.r.err == nil
+}
+
+// gets notes that a local is read.
+func (s *scan) gets() {
+	if i, ok := s.local(); ok && s.setIn[i] != s.current && s.sharedIn[i] < s.first {
+		s.sharedIn[i] = s.current
+		s.shared++
+	}
+}
+
+// sets notes that a local is set.
+func (s *scan) sets() {
+	if i, ok := s.local(); ok {
+		s.setIn[i] = s.current
+	}
+}
+
+// moves counts values that are moved.
+func (s *scan) moves(values uint32) { s.moved += int64(values) }
 
 func (s *scan) readLocals(params uint32) {
 	r := &s.r
@@ -131,11 +185,15 @@ func (s *scan) readLocals(params uint32) {
 		total += uint64(r.u32())
 		r.valueType(s.m.types())
 	}
-	if total > math.MaxUint32-2 {
-		r.malformed("a function has %d locals", total)
+	s.locals = int64(total)
+	if total > MaxLocals {
+		s.excess()
 		return
 	}
-	s.locals = uint32(total)
+	if more := int(total) - len(s.setIn); more > 0 {
+		s.setIn = append(s.setIn, make([]uint32, more)...)
+		s.sharedIn = append(s.sharedIn, make([]uint32, more)...)
+	}
 	s.decls = r.data[min(start, r.at):r.at]
 }
 
@@ -143,59 +201,121 @@ func (s *scan) readLocals(params uint32) {
 // it since the last one becomes its run.
 func (s *scan) add(e event, start int) {
 	e.start, e.next, e.run = uint32(start), uint32(s.r.at), s.run
-	if e.kind <= eventTable {
-		s.blocks++
-	}
 	s.run = 0
 	s.events = append(s.events, e)
 }
 
-// label reads the label of a branch, and tells what began the block.
+// label reads the label of a branch, and tells what began the block. The branch
+// moves what the label takes.
 func (s *scan) label() int32 {
 	depth := s.r.index("label", uint32(len(s.frames)))
 	if s.r.err != nil {
 		return -1
 	}
-	opener := s.frames[len(s.frames)-1-int(depth)].opener
-	if opener >= 0 {
-		s.events[opener].again = true
+	f := &s.frames[len(s.frames)-1-int(depth)]
+	s.moves(f.jump)
+	if !s.frames[len(s.frames)-1].cut {
+		f.known = min(f.known, s.accesses)
 	}
-	return opener
+	if f.opener >= 0 {
+		s.events[f.opener].again = true
+	}
+	return f.opener
 }
 
 // labels reads so many labels into the branches.
 func (s *scan) labels(n uint32) (from, to uint32) {
 	from = uint32(len(s.branches))
+	s.targets += int64(n)
+	s.bounds += int64(n) * s.accesses
 	for ; n > 0 && s.r.err == nil; n-- {
 		s.branches = append(s.branches, s.label())
 	}
 	return from, uint32(len(s.branches))
 }
 
-func (s *scan) open(kind uint8, start int) {
-	t := s.r.blockType(s.m.types())
-	cost := uint32(0)
-	if kind == eventIf {
-		cost = 1
+// open begins a block of a type. A block moves its parameters and results in and
+// out, a loop that is wrapped a few times more.
+func (s *scan) open(e event, t int64, start int) {
+	if s.r.err != nil {
+		return
 	}
-	s.add(event{kind: kind, cost: cost}, start)
-	f := frame{opener: int32(len(s.events) - 1), parameters: t >= 0 && s.m.params[t] > 0, loops: s.frames[len(s.frames)-1].loops}
-	if kind == eventLoop {
+	around := &s.frames[len(s.frames)-1]
+	f := frame{opener: int32(len(s.events)), arity: s.m.blockArity(t), loops: around.loops, cut: around.cut, accesses: s.accesses, known: math.MaxInt64}
+	f.jump = f.results
+	blocks := int64(blocksBlock)
+	switch e.kind {
+	case eventIf:
+		blocks = blocksIf
+		s.operands(1, 0)
+	case eventTry:
+		blocks = blocksTry
+	case eventLoop:
+		blocks = blocksLoop
 		f.loops++
+		f.jump = f.params
+		s.moves(f.results)
+		s.moves(f.results)
+		s.loopCount++
+		s.nesting = max(s.nesting, int64(f.loops))
 	}
+	s.operands(f.params, f.params)
+	s.block(blocks)
+	s.widest = max(s.widest, int64(f.params), int64(f.results))
+	s.moves(f.params)
+	s.moves(f.results)
+	f.floor = s.height - int64(f.params)
+	s.add(e, start)
 	s.frames = append(s.frames, f)
+}
+
+// blockArity is the arity of the type of a block.
+func (m *module) blockArity(t int64) arity {
+	switch {
+	case t >= 0:
+		return m.arities[t]
+	case t == blockEmpty:
+		return arity{}
+	}
+	return arity{results: 1}
 }
 
 func (s *scan) end(start int) {
 	f := s.frames[len(s.frames)-1]
+	s.balance(&f)
+	s.height = f.floor + int64(f.results)
+	s.moves(f.results)
+	s.current++
 	s.frames = s.frames[:len(s.frames)-1]
 	if f.opener >= 0 {
-		if opener := &s.events[f.opener]; opener.kind == eventLoop && opener.again {
-			opener.wrapped = !f.parameters && f.loops <= deepest
+		opener := &s.events[f.opener]
+		s.join(&f, opener.kind)
+		if opener.kind == eventLoop && opener.again {
+			opener.wrapped = f.params == 0 && f.loops <= deepest
 			s.plain = false
 		}
 	}
 	s.add(event{kind: eventEnd, target: f.opener}, start)
+}
+
+// join finds how many accesses are on each way to the end of a block: wazero
+// knows there what it knew at the end of all of them.
+func (s *scan) join(f *frame, kind uint8) {
+	known := int64(math.MaxInt64)
+	if !f.cut {
+		known = s.accesses
+	}
+	if kind != eventLoop { // to that, branches lead back
+		known = min(known, f.known)
+	}
+	around := &s.frames[len(s.frames)-1]
+	if kind == eventIf && !f.otherwise && !around.cut {
+		known = f.accesses
+	}
+	if known == math.MaxInt64 {
+		known, around.cut = f.accesses, true
+	}
+	s.accesses = known
 }
 
 // instruction reads one instruction.
@@ -204,20 +324,20 @@ func (s *scan) instruction() {
 	start := r.at
 	if s.since++; s.since > stretch {
 		s.since = 0
+		s.current++
 		s.add(event{kind: eventStretch}, start)
 	}
 	s.instructions++
 	op := r.byte()
 	switch op {
 	case opBlock:
-		s.open(eventBlock, start)
+		s.open(event{kind: eventBlock}, r.blockType(m.types()), start)
 		return
 	case opLoop:
-		s.loopCount++
-		s.open(eventLoop, start)
+		s.open(event{kind: eventLoop}, r.blockType(m.types()), start)
 		return
 	case opIf:
-		s.open(eventIf, start)
+		s.open(event{kind: eventIf, cost: 1}, r.blockType(m.types()), start)
 		return
 	case opElse:
 		f := &s.frames[len(s.frames)-1]
@@ -225,7 +345,16 @@ func (s *scan) instruction() {
 			r.malformed("an else without an if")
 			return
 		}
-		f.otherwise = true
+		s.balance(f)
+		if !f.cut {
+			f.known = min(f.known, s.accesses)
+		}
+		s.accesses = f.accesses
+		s.current++
+		f.otherwise, f.dead, f.cut = true, false, s.frames[len(s.frames)-2].cut
+		s.height = f.floor + int64(f.params)
+		s.moves(f.params)
+		s.moves(f.results)
 		s.add(event{kind: eventElse, target: f.opener}, start)
 		return
 	case opEnd:
@@ -235,80 +364,130 @@ func (s *scan) instruction() {
 		s.tryTable(start)
 		return
 	case opThrow:
-		r.u32()
+		tag := r.index("tag", uint32(len(m.tags)))
+		if r.err != nil {
+			return
+		}
+		s.moves(m.tags[tag])
+		s.operands(m.tags[tag], 0)
+		s.leave()
 		s.plain = false
 		s.add(event{kind: eventThrow, cost: costGo}, start)
 		return
 	case opThrowRef:
+		s.operands(1, 0)
+		s.leave()
 		s.plain = false
 		s.add(event{kind: eventThrow, cost: costGo}, start)
 		return
 	case opBr:
 		target := s.label()
+		s.leave()
 		s.add(event{kind: eventJump, target: target, cost: 1}, start)
 		return
 	case opBrIf, opBrOnNull, opBrOnNonNull:
+		s.operands(1, 0)
 		target := s.label()
+		s.block(blocksBranch)
+		if op == opBrOnNull {
+			s.operands(0, 1)
+		}
 		s.add(event{kind: eventBranch, target: target, cost: 1}, start)
 		return
 	case opBrTable:
 		n := r.count()
+		if n > MaxTable {
+			r.fail(&TooLarge{What: "targets of one br_table", Most: MaxTable})
+		}
+		s.operands(1, 0)
 		from, to := s.labels(n + 1) // and the default
+		s.leave()
 		s.add(event{kind: eventTable, cost: 1, from: from, to: to}, start)
 		return
 	case opReturn, opUnreachable:
+		s.moves(s.frames[0].results)
+		s.leave()
 		s.add(event{kind: eventLeave, cost: 1}, start)
 		return
 	case opCall, opReturnCall:
 		s.call(op, start)
 		return
 	case opCallIndirect, opReturnCallIndirect:
-		r.index("type", m.types())
+		t := r.index("type", m.types())
 		r.u32() // the table
-		s.otherCall(op == opReturnCallIndirect, start)
+		s.otherCall(t, op == opReturnCallIndirect, start)
 		return
 	case opCallRef, opReturnCallRef:
-		r.index("type", m.types())
-		s.otherCall(op == opReturnCallRef, start)
+		t := r.index("type", m.types())
+		s.otherCall(t, op == opReturnCallRef, start)
 		return
 	case opRefFunc:
 		function := r.index("function", m.allFunctions())
+		s.operands(0, 1)
 		s.plain = false
 		s.add(event{kind: eventRef, target: int32(function), cost: costGo}, start)
 		return
 	case opMemoryGrow:
 		r.u32()
+		s.operands(1, 1)
 		s.grow()
 		return
 	case opSelectTyped:
 		if n := r.byte(); n != 1 {
 			r.malformed("a select of %d types", n)
 		}
+		s.operands(3, 1)
 		if t := r.valueType(m.types()); t == typeRef || t == typeRefNull {
 			s.add(event{kind: eventSelect, cost: 1}, start)
 			return
 		}
-	case opLocalGet, opLocalSet, opLocalTee:
-		r.index("local", s.locals)
-	case opGlobalGet, opGlobalSet:
+	case opLocalGet:
+		s.gets()
+		s.operands(0, 1)
+	case opLocalSet:
+		s.sets()
+		s.operands(1, 0)
+	case opLocalTee:
+		s.sets()
+		s.operands(1, 1)
+	case opGlobalGet:
 		r.index("global", m.globals)
+		s.operands(0, 1)
+	case opGlobalSet:
+		r.index("global", m.globals)
+		s.operands(1, 0)
 	case opTableGet:
 		r.u32()
+		s.operands(1, 1)
 	case opTableSet:
 		r.u32()
+		s.operands(2, 0)
 		m.notResettable("table.set")
 	case opMemorySize:
 		r.u32()
+		s.operands(0, 1)
 	case opI32Const:
 		r.signed(5)
+		s.operands(0, 1)
 	case opI64Const:
 		r.signed(10)
+		s.operands(0, 1)
 	case opF32Const:
 		r.take(4)
+		s.operands(0, 1)
 	case opF64Const:
 		r.take(8)
+		s.operands(0, 1)
 	case opRefNull:
 		r.nullType(m.types())
+		s.operands(0, 1)
+	case opNop:
+	case opDrop:
+		s.operands(1, 0)
+	case opSelect:
+		s.operands(3, 1)
+	case opRefIsNull, opRefAsNonNull:
+		s.operands(1, 1)
 	case prefixMisc:
 		s.misc(start)
 		return
@@ -318,10 +497,14 @@ func (s *scan) instruction() {
 		s.atomic()
 	default:
 		switch {
-		case op >= opI32Load && op <= opI64Store32:
+		case op >= opI32Load && op < opI32Store:
 			s.memoryArgument()
-		case op == 0x01, op == opDrop, op == opSelect, op == opRefIsNull, op == opRefAsNonNull:
+			s.operands(1, 1)
+		case op >= opI32Store && op <= opI64Store32:
+			s.memoryArgument()
+			s.operands(2, 0)
 		case op >= opI32Eqz && op <= opI64Extend32S:
+			s.operands(numeric(op), 1)
 		default:
 			r.unknown("opcode", uint32(op))
 		}
@@ -330,6 +513,7 @@ func (s *scan) instruction() {
 }
 
 func (s *scan) memoryArgument() {
+	s.accesses++
 	if align := s.r.u32(); align >= 32 {
 		s.r.malformed("an alignment of 2 to the power of %d", align)
 	}
@@ -339,8 +523,9 @@ func (s *scan) memoryArgument() {
 // tryTable reads a block with catch clauses, whose labels are seen from outside
 // of it.
 func (s *scan) tryTable(start int) {
+	s.m.info.Exceptions = true
 	r := &s.r
-	r.blockType(s.m.types())
+	t := r.blockType(s.m.types())
 	from := uint32(len(s.branches))
 	for n := r.count(); n > 0 && r.err == nil; n-- {
 		switch kind := r.byte(); {
@@ -349,13 +534,12 @@ func (s *scan) tryTable(start int) {
 		case kind <= catchOneWithRef:
 			r.u32() // the tag
 		}
-		if r.err == nil {
-			s.branches = append(s.branches, s.label())
-		}
+		s.labels(1)
+		s.block(blocksBranch)
+		s.excess()
 	}
 	s.plain = false
-	s.add(event{kind: eventTry, cost: 1, from: from, to: uint32(len(s.branches))}, start)
-	s.frames = append(s.frames, frame{opener: int32(len(s.events) - 1), loops: s.frames[len(s.frames)-1].loops})
+	s.open(event{kind: eventTry, cost: 1, from: from, to: uint32(len(s.branches))}, t, start)
 }
 
 func (s *scan) call(op byte, start int) {
@@ -365,8 +549,10 @@ func (s *scan) call(op byte, start int) {
 	}
 	s.plain = false
 	e := event{kind: eventCall, target: int32(function), cost: 1}
+	s.called(s.m.functionArity(function))
 	if op == opReturnCall {
 		e.kind = eventTail
+		s.leave()
 	}
 	if function < s.m.importedFunctions {
 		e.cost = costHost
@@ -376,14 +562,27 @@ func (s *scan) call(op byte, start int) {
 	s.add(e, start)
 }
 
-// otherCall adds a call of which the function is not known.
-func (s *scan) otherCall(tail bool, start int) {
+// otherCall adds a call by a type, of which the function is not known.
+func (s *scan) otherCall(t uint32, tail bool, start int) {
+	if s.r.err != nil {
+		return
+	}
 	s.plain = false
 	e := event{kind: eventCall, target: -1, cost: 1}
+	s.operands(1, 0) // which function
+	s.called(s.m.arities[t])
 	if tail {
 		e.kind = eventTail
+		s.leave()
 	}
 	s.add(e, start)
+}
+
+// called counts what a call moves.
+func (s *scan) called(t arity) {
+	s.operands(t.params, t.results)
+	s.moves(t.params)
+	s.moves(t.results)
 }
 
 // misc reads an instruction behind prefixMisc.
@@ -427,6 +626,7 @@ func (s *scan) misc(start int) {
 	case miscTableGrow:
 		r.u32()
 		m.notResettable("table.grow")
+		s.operands(2, 1)
 		s.grow()
 		return
 	case miscDataDrop:
@@ -437,10 +637,12 @@ func (s *scan) misc(start int) {
 		m.notResettable("elem.drop")
 	case miscTableSize:
 		r.u32()
+		s.operands(0, 1)
 	default:
 		if op > miscTruncLast {
 			r.unknown("opcode behind 0xfc", op)
 		}
+		s.operands(1, 1)
 	}
 	s.run++
 }
@@ -448,6 +650,7 @@ func (s *scan) misc(start int) {
 // grow notes an instruction that makes a memory or a table larger. What it costs
 // does not depend on by how much, since it may fail, and cannot succeed often.
 func (s *scan) grow() {
+	s.block(blocksBulk)
 	s.plain = false
 	s.run += costGrow
 	s.since += costGrow
@@ -455,6 +658,8 @@ func (s *scan) grow() {
 
 // long adds an instruction that pays for its length.
 func (s *scan) long(shift uint8, start int) {
+	s.block(blocksBulk)
+	s.operands(3, 0)
 	s.plain = false
 	s.bulk = true
 	s.add(event{kind: eventBulk, cost: 1, shift: shift}, start)
@@ -482,6 +687,7 @@ func (s *scan) vector() {
 	if lane {
 		r.byte()
 	}
+	s.operands(vectorOperands(byte(op)))
 }
 
 // atomic reads the rest of an instruction behind prefixAtomic, of which the
@@ -494,8 +700,10 @@ func (s *scan) atomic() {
 		s.plain = false
 		s.run += costGo
 		s.memoryArgument()
+		s.operands(atomicOperands(op))
 	case op >= atomicFirst && op <= atomicLast:
 		s.memoryArgument()
+		s.operands(atomicOperands(op))
 	default:
 		s.r.unknown("opcode behind 0xfe", uint32(op))
 	}

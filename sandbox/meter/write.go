@@ -1,29 +1,58 @@
 package meter
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
 )
 
 // survey reads all functions once: what is wrong with them, how large they are,
-// and which of them are paid for by their callers.
-func (m *module) survey() error {
+// and which of them are paid for by their callers. They may take so much work to
+// compile.
+func (m *module) survey(left int64) error {
 	s := scan{m: m}
+	var unknown *Unknown // the first
+	var heaviest struct {
+		function int
+		work     int64
+	}
 	for i := range m.bodies {
-		if err := s.function(i); err != nil {
+		s.left = left - m.info.Work
+		err := s.function(i)
+		if met := (*Unknown)(nil); errors.As(err, &met) && s.code != nil {
+			if unknown == nil {
+				unknown = &Unknown{met.What, met.Code, true}
+			}
+			err = s.unreadable()
+		}
+		if work := s.work(); work > heaviest.work {
+			heaviest.function, heaviest.work = i, work
+		}
+		if excess := (*TooLarge)(nil); errors.As(err, &excess) {
+			if excess.What == "" {
+				i, excess.Work = heaviest.function, heaviest.work
+			}
+			excess.Function = m.importedFunctions + uint32(i)
+			excess.Name = m.name(excess.Function)
+		}
+		if err != nil {
 			return err
 		}
-		m.info.Instructions += s.instructions
-		m.info.Loops += s.loopCount
-		m.info.LargestFunction = max(m.info.LargestFunction, s.instructions)
-		m.info.MostBlocks = max(m.info.MostBlocks, s.blocks)
-		if !s.plain || m.called[i] {
+		m.info.Work += s.work()
+		m.info.Instructions += int(s.instructions)
+		m.info.Loops += int(s.loopCount)
+		m.info.LargestFunction = max(m.info.LargestFunction, int(s.instructions))
+		m.info.MostBlocks = max(m.info.MostBlocks, int(s.blocks))
+		if unknown != nil || !s.plain || m.called[i] {
 			continue
 		}
 		if s.measure(); s.entry.gap <= maxLeaf {
 			m.leaves[i] = uint32(s.entry.cost)
 		}
+	}
+	if unknown != nil {
+		return unknown
 	}
 	return nil
 }
@@ -123,7 +152,7 @@ func (m *module) exports(o Options) (n uint32, items []byte) {
 // appendBodies appends the functions' code. They were read before, so nothing in
 // them is wrong now.
 func (m *module) appendBodies(out []byte) []byte {
-	s := scan{m: m}
+	s := scan{m: m, left: MaxWork}
 	out = appendU32(out, uint32(len(m.bodies))+1)
 	var body []byte
 	for i := range m.bodies {
