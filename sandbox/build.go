@@ -119,7 +119,7 @@ func readModule(p *host.Package, file string, most int64) ([]byte, error) {
 // maxWords is up to which size a module that the meter refuses is given to
 // wazero's validator, which says better what is wrong with it: that may take a
 // thousand steps for two bytes.
-const maxWords = 1 << 20
+const maxWords = 256 << 10
 
 // instrument meters the modules, and refuses those that would take too long to
 // compile, all together. One that has instructions which the meter does not know

@@ -95,7 +95,7 @@ var giants = []struct {
 	{"values below branches", 3800, "", func(n int) []byte {
 		return wide(0, 0, slices.Concat(slices.Repeat(push, n), slices.Repeat(leave, 1800), slices.Repeat(pop, n))...)
 	}},
-	{"locals across loops", 1200, "", func(n int) []byte {
+	{"locals across loops", 1250, "", func(n int) []byte {
 		set, get := locals(n)
 		return wide(0, n, slices.Concat(set, slices.Repeat(round, 500), get)...)
 	}},

@@ -69,7 +69,7 @@ type Unknown struct {
 	Code uint32 // its number in the binary format
 	// Bounded is set where it is not too much to compile all the same. A function
 	// that is not all known counts as the worst that so many bytes can be: it has
-	// to be below some five kilobytes, or one where it has fifty locals.
+	// to be below some five kilobytes, or two where it has fifty locals.
 	Bounded bool
 }
 
