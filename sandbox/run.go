@@ -18,7 +18,7 @@ const (
 	quantum = 150_000
 	// turnTime is how long a guest runs before it lets others have the
 	// processor, or its place.
-	turnTime = 500 * time.Microsecond
+	turnTime = 100 * time.Microsecond
 )
 
 // run is the call that a slot is busy with. It is the context of every call into
