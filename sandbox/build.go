@@ -27,9 +27,9 @@ type build struct {
 type part struct {
 	name string // under which others import it
 	file string
-	wasm []byte
+	wasm []byte // nil once it is compiled
 	info meter.Info
-	raw  []byte // as the author built it
+	raw  []byte // as the author built it; nil once it is compiled
 }
 
 // catches tells whether a module catches exceptions. wazero's compiler copies all
@@ -68,7 +68,16 @@ func compilePackage(ctx context.Context, p *host.Package) (c *compiled, err erro
 	if err := b.instrument(p); err != nil {
 		return nil, err
 	}
-	return compile(ctx, p, b)
+	c, err = compile(ctx, p, b)
+	b.forget()
+	return c, err
+}
+
+// forget drops the binaries: wazero has what it needs.
+func (b *build) forget() {
+	for i := range b.parts {
+		b.parts[i].raw, b.parts[i].wasm = nil, nil
+	}
 }
 
 // readBuild reads and checks the modules of a package.

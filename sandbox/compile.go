@@ -30,6 +30,7 @@ type compiled struct {
 	cache       wazero.CompilationCache // nil for the interpreter
 	modules     []wazero.CompiledModule // as build.parts
 	code        int64                   // bytes of machine code, or an estimate for the interpreter
+	decoded     int64                   // bytes of what wazero keeps of the modules' binaries
 	interpreted bool
 }
 
@@ -112,6 +113,7 @@ func compileWith(ctx context.Context, p *host.Package, b *build, cache wazero.Co
 		}
 		c.modules = append(c.modules, m)
 		c.code += 4 * int64(len(b.parts[i].wasm))
+		c.decoded += decodedSize(b.parts[i].wasm)
 	}
 	if size, _ := cacheSize(p.Cache); !c.interpreted && size > 0 {
 		c.code = size

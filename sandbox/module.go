@@ -25,10 +25,6 @@ const (
 	initTime = 10 * time.Second
 	// idleTime is how often instances that were not needed are closed.
 	idleTime = 30 * time.Second
-	// moduleOverhead and instanceOverhead are what the host holds for a module
-	// and an instance beside code and memory, in bytes (BenchmarkFootprint).
-	moduleOverhead   = 32 << 10
-	instanceOverhead = 24 << 10
 	// stackWords is the stack of a slot: enough for all ABIs as a rule.
 	stackWords = 8
 )
@@ -162,7 +158,7 @@ func list(names []string) string {
 // Status implements host.Module.
 func (m *module) Status() host.ModuleStatus {
 	u := m.pool.usage()
-	u.bytes += m.compiled.code + moduleOverhead + int64(u.live)*instanceOverhead
+	u.bytes += m.compiled.held(u.live)
 	status := host.ModuleStatus{
 		Form:         m.compiled.form(m.abi.name()),
 		Instances:    u.live,

@@ -67,6 +67,11 @@ func (s *slot) function(i int, name string) api.Function {
 // measure notes how much memory the instance has. Only the owner may call it.
 func (s *slot) measure() {
 	n := s.guest.held()
+	for _, f := range s.functions {
+		if f != nil {
+			n += functionOverhead
+		}
+	}
 	if s.memory != nil {
 		n += int64(s.memory.Size())
 	}

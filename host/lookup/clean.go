@@ -6,11 +6,14 @@ import (
 	"sync"
 )
 
-// garbageShare is the part of the budget that may be garbage, and leastGarbage
-// the least amount that is worth a collection, in bytes.
 const (
+	// garbageShare is the part of the budget that may be garbage.
 	garbageShare = 8
+	// leastGarbage is the least amount that is worth a collection, in bytes. So
+	// is no less than a worthShare of what is in use, which the collector has to
+	// go through: the embedding program may have much that is not of plugins.
 	leastGarbage = 1 << 20
+	worthShare   = 16
 )
 
 // cleaner has the garbage collector run before evicted activations take too
@@ -49,8 +52,8 @@ func (c *cleaner) turn(bytes int64) {
 	if cycles != c.cycles { // it ran of its own accord
 		c.cycles, c.turned = cycles, bytes
 	}
-	grown := int64(c.samples[2].Value.Uint64()) - int64(c.samples[1].Value.Uint64())
-	if max(c.turned, grown) < c.most {
+	live, all := int64(c.samples[1].Value.Uint64()), int64(c.samples[2].Value.Uint64())
+	if max(c.turned, all-live) < max(c.most, live/worthShare) {
 		return
 	}
 	runtime.GC()

@@ -30,11 +30,15 @@ func (t *Table) weigh() {
 			continue
 		}
 		t.order.Lock()
+		if !t.closed {
+			t.countUses()
+		}
 		leaves := t.recost(e.activation, cost) && !t.offer(e.activation, cost, true)
 		t.order.Unlock()
 		if leaves {
 			t.leave(e.activation)
 		}
+		t.garbage.turn(max(cost-e.cost, 0)) // what it took, others had to give
 	}
 }
 
