@@ -214,6 +214,8 @@ func (s *memStore) Put(records ...host.Record) error {
 	return s.Store.Put(records...)
 }
 
+func (s *memStore) Settle() error { return nil }
+
 func (s *memStore) Delete(kind host.Kind, name string) error {
 	if s.delete != nil {
 		if err := s.delete(); err != nil {

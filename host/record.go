@@ -69,7 +69,10 @@ type Store interface {
 	// Delete removes a record; removing none is no error.
 	Delete(kind Kind, name string) error
 	// Fresh tells that the store was made anew when it was opened, because
-	// there was none or it was damaged. The host then takes the records that
-	// lie beside the packages.
+	// there was none or it was damaged, and that nobody settled it since. The
+	// host then takes the records that lie beside the packages.
 	Fresh() bool
+	// Settle tells that what lies beside the store was looked at: the next
+	// time it is opened it is not fresh.
+	Settle() error
 }

@@ -39,7 +39,11 @@ func (h *Host) recover(ctx context.Context) error {
 		index.add(h.newPlugin(r))
 	}
 	h.index.Store(index)
-	if err := h.sweep(ctx, index); err != nil {
+	err = h.sweep(ctx, index)
+	if err == nil && h.store.Fresh() {
+		err = h.store.Settle() // else a crash in the first install would be taken for a lost store
+	}
+	if err != nil {
 		if ctx.Err() != nil {
 			return err
 		}

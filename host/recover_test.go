@@ -262,6 +262,22 @@ func TestFreshStoreBeforeRebuild(t *testing.T) {
 	r.answers("f", "x", "1:f:x")
 }
 
+// TestFirstInstallCutShort: what is left of the very first install, cut short by
+// a crash, is removed: the store is not lost, there was never anything in it.
+func TestFirstInstallCutShort(t *testing.T) {
+	r := newRig(t, withFake(&fakeEngine{}))
+	r.stop()
+	digest := strings.Repeat("ab", 32)
+	for _, name := range []string{digest + "/p.wasm", digest + ".json.tmp"} {
+		path := filepath.Join(r.dir, "plugins", "functions", "p", filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte("x"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.start()
+	r.clean()
+}
+
 // TestSweep: what an operation left that was cut short is removed; what is not
 // the host's is not touched.
 func TestSweep(t *testing.T) {

@@ -34,6 +34,7 @@ type memStore struct {
 
 func (m *memStore) Load() ([]host.Record, error) { return nil, nil }
 func (m *memStore) Fresh() bool                  { return false }
+func (m *memStore) Settle() error                { return nil }
 
 func (m *memStore) Put(records ...host.Record) error {
 	m.mu.Lock()

@@ -143,6 +143,7 @@ type memoryStore struct {
 
 func (s *memoryStore) Load() ([]host.Record, error) { return nil, nil }
 func (s *memoryStore) Fresh() bool                  { return true }
+func (s *memoryStore) Settle() error                { return nil }
 
 func (s *memoryStore) Put(records ...host.Record) error {
 	s.mu.Lock()

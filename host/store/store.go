@@ -76,8 +76,25 @@ func Open(path string, options Options) (*Store, error) {
 
 // Fresh tells whether no change was ever made to the file when Open returned:
 // it was made anew then, because there was none or it was damaged, or an
-// earlier process made it and ended before its first change.
+// earlier process made it and ended before its first change, or Settle.
 func (s *Store) Fresh() bool { return s.fresh }
+
+// Settle counts as a change of a file that has seen none. Fresh tells the same
+// as before until the file is opened again. Errors are those of Put.
+func (s *Store) Settle() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.guard("settle", func() error {
+		return s.db.Update(func(tx *bbolt.Tx) error {
+			seal, err := readSeal(tx)
+			if err != nil {
+				return err
+			}
+			seal.Changes = max(seal.Changes, 1)
+			return seal.write(tx)
+		})
+	})
+}
 
 // Load returns every record, in no particular order. An error names the file;
 // no part of the records is returned with it.

@@ -60,6 +60,20 @@ func TestRecordsSurvive(t *testing.T) {
 	}
 }
 
+func TestFreshUntilSettled(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "berth.db")
+	s := mustOpen(t, path)
+	if err := s.Settle(); err != nil || !s.Fresh() {
+		t.Errorf("settle: %v, fresh: %t", err, s.Fresh())
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s := mustOpen(t, path); s.Fresh() || len(mustLoad(t, s)) != 0 {
+		t.Error("fresh, or with records, after it was settled")
+	}
+}
+
 func TestFreshUntilTheFirstChange(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "berth.db")
 	for range 2 {
