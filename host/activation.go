@@ -38,6 +38,7 @@ type Activation struct {
 	bound   map[string]*Bound
 	gate    gate
 	publish sync.Once
+	inTurn  bool // it has one of Host.turns until it was offered to the cache
 	end     sync.Once
 	ended   chan struct{} // closed when the module is
 }
@@ -219,7 +220,7 @@ func (p *plugin) startLoading(h *Host) *loading {
 	p.loading = l
 	started := h.background(func() {
 		defer cancel()
-		a, err := h.load(ctx, p)
+		a, err := h.loadInTurn(ctx, p)
 		p.finishLoading(h, l, a, err)
 	})
 	if !started {
@@ -256,6 +257,7 @@ func (p *plugin) finishLoading(h *Host, l *loading, a *Activation, err error) {
 	l.err = err
 	p.mu.Unlock()
 	if err != nil && a != nil {
+		a.arrive(func() {})
 		a.close()
 	}
 	close(l.done)
@@ -268,8 +270,17 @@ func (p *plugin) finishLoading(h *Host, l *loading, a *Activation, err error) {
 // first caller is inside: an activation that the cache refuses at once serves
 // that call all the same.
 func (a *Activation) published() {
+	a.arrive(func() { a.host.cache.Put(a) })
+}
+
+// arrive runs f, which offers the activation to the cache, and ends its turn;
+// whatever comes later does nothing.
+func (a *Activation) arrive(f func()) {
 	a.publish.Do(func() {
-		a.host.cache.Put(a)
+		f()
+		if a.inTurn {
+			<-a.host.turns
+		}
 	})
 }
 
@@ -294,7 +305,7 @@ func (p *plugin) withdraw(h *Host) {
 	}
 	if a != nil {
 		a.gate.close()
-		a.publish.Do(func() {}) // lets one under way end, and no more begin
+		a.arrive(func() {}) // lets one under way end, and no more begin
 		h.cache.Remove(a)
 	}
 }

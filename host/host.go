@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,6 +55,7 @@ type Host struct {
 	layout  layout
 	ops     opLocks
 	logs    logs
+	turns   chan struct{} // has room for the activations that are on their way into the cache
 
 	index atomic.Pointer[index]
 	ready atomic.Bool
@@ -97,6 +99,7 @@ func New(ctx context.Context, config Config) (*Host, error) {
 		figures: newFigures(config.FunctionFigures),
 		layout:  layout{config.Dir},
 		ops:     opLocks{locks: map[id]*opLock{}},
+		turns:   make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
 		claims:  map[string]id{},
 		lasting: map[id]*lasting{},
 		closed:  make(chan struct{}),

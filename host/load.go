@@ -88,6 +88,24 @@ func (h *Host) open(ctx context.Context, record Record) (*Package, Module, error
 	return nil, nil, Fail(CodeUnavailable, "it was installed for the engine %q, which this host does not have: update it", record.Engine)
 }
 
+// loadInTurn activates an installed plugin when it is its turn. What is loaded
+// and was not yet offered to the cache is on nobody's account: so it must not be
+// many, however many calls come for plugins that are not loaded.
+func (h *Host) loadInTurn(ctx context.Context, p *plugin) (*Activation, error) {
+	select {
+	case h.turns <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	a, err := h.load(ctx, p)
+	if err != nil {
+		<-h.turns
+		return nil, err
+	}
+	a.inTurn = true
+	return a, nil
+}
+
 // load activates an installed plugin.
 func (h *Host) load(ctx context.Context, p *plugin) (*Activation, error) {
 	pkg, module, err := h.open(ctx, p.record)
