@@ -2,6 +2,10 @@
 // handler: both in processes of their own on this machine, driven by wrk in
 // turn, so that what else the machine does falls on both. It prints the medians
 // and the ratios. `make bench-http` runs it.
+//
+// With -runaways, calls that never end by themselves are under way in the host
+// that is driven, as many at any time; and each host is measured once more with
+// GOMAXPROCS set to the number of processors, which serve exceeds by itself.
 package main
 
 import (
@@ -13,14 +17,17 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -41,6 +48,8 @@ type settings struct {
 	duration    time.Duration
 	connections int
 	timeouts    string
+	runaways    int
+	runaway     string
 	bare        bool
 }
 
@@ -53,6 +62,8 @@ func run(args []string, out io.Writer) error {
 	flags.DurationVar(&s.duration, "duration", 2*time.Second, "of one round")
 	flags.IntVar(&s.connections, "connections", 64, "of wrk")
 	flags.StringVar(&s.timeouts, "timeouts", "0s,5s", "the host's limit of a call, one host for each")
+	flags.IntVar(&s.runaways, "runaways", 0, "calls of an endless loop under way in the host that is driven; give -timeouts that end them soon, such as 1s")
+	flags.StringVar(&s.runaway, "runaway", "bench/interrupt/runaway.wasm", "a guest that exports the function endless, which is")
 	flags.BoolVar(&s.bare, "bare", false, "be the bare server (used by the command itself)")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -87,6 +98,7 @@ func serveBare() error {
 type target struct {
 	name     string
 	url      string
+	beside   string    // the endless function, called while the target is driven; empty: none
 	rates    []float64 // requests a second, one for each round
 	p50, p99 []float64 // milliseconds
 }
@@ -144,43 +156,100 @@ func (s settings) start(dir string) (targets []*target, stop func(), err error) 
 		targets = append(targets, &target{name: name, url: base + path})
 		return base, nil
 	}
+	install := func(name, zip, base string) error {
+		if out, err := exec.Command(s.berth, "plugin", "create", name, zip, "--host", base).CombinedOutput(); err != nil {
+			return fmt.Errorf("install: %w: %s", err, out)
+		}
+		return nil
+	}
 	if _, err := begin("bare fasthttp", "/", exec.Command(self, "-bare")); err != nil {
 		return nil, stop, err
 	}
-	zip, err := s.pack(dir)
+	echo, err := pack(dir, "echo", s.guest)
 	if err != nil {
 		return nil, stop, err
 	}
-	for timeout := range strings.SplitSeq(s.timeouts, ",") {
-		data := filepath.Join(dir, "data-"+timeout)
-		cmd := exec.Command(s.berth, "serve", "--listen", "127.0.0.1:0", "--data", data, "--timeout", timeout)
-		base, err := begin("berth, timeout "+timeout, "/invoke/f0000000", cmd)
-		if err != nil {
+	variants := []string{""}
+	var loop string
+	if s.runaways > 0 {
+		variants = append(variants, fmt.Sprintf("GOMAXPROCS=%d", runtime.NumCPU()))
+		if loop, err = pack(dir, "runaway", s.runaway); err != nil {
 			return nil, stop, err
 		}
-		if out, err := exec.Command(s.berth, "plugin", "create", "echo", zip, "--host", base).CombinedOutput(); err != nil {
-			return nil, stop, fmt.Errorf("install: %w: %s", err, out)
+	}
+	for timeout := range strings.SplitSeq(s.timeouts, ",") {
+		for i, variant := range variants {
+			data := filepath.Join(dir, fmt.Sprintf("data-%s-%d", timeout, i))
+			cmd := exec.Command(s.berth, "serve", "--listen", "127.0.0.1:0", "--data", data, "--timeout", timeout)
+			cmd.Env = append(os.Environ(), variant)
+			base, err := begin(strings.TrimSpace("berth, timeout "+timeout+" "+variant), "/invoke/f0000000", cmd)
+			if err == nil {
+				err = install("echo", echo, base)
+			}
+			if err == nil && loop != "" {
+				targets[len(targets)-1].beside = base + "/invoke/endless"
+				err = install("runaway", loop, base)
+			}
+			if err != nil {
+				return nil, stop, err
+			}
 		}
 	}
 	return targets, stop, nil
 }
 
-func (s settings) pack(dir string) (path string, err error) {
-	wasm, err := os.ReadFile(s.guest)
+// pack makes the package of a plugin out of one wasm file.
+func pack(dir, name, guest string) (path string, err error) {
+	wasm, err := os.ReadFile(guest)
 	if err != nil {
 		return "", err
 	}
-	path = filepath.Join(dir, "echo.zip")
+	path = filepath.Join(dir, name+".zip")
 	f, err := os.Create(path)
 	if err != nil {
 		return "", err
 	}
 	z := zip.NewWriter(f)
-	w, err := z.Create("echo.wasm")
+	w, err := z.Create(name + ".wasm")
 	if err == nil {
 		_, err = w.Write(wasm)
 	}
 	return path, errors.Join(err, z.Close(), f.Close())
+}
+
+// runAway keeps n calls of a function that never ends under way until stop,
+// which waits for them: the host ends each after its timeout. Any answer but 504
+// is an error.
+func runAway(url string, n int) (stop func() error) {
+	done := make(chan struct{})
+	faults := make([]error, n)
+	var calls sync.WaitGroup
+	for i := range n {
+		calls.Go(func() {
+			for faults[i] == nil {
+				faults[i] = callEndless(url)
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	return func() error { close(done); calls.Wait(); return errors.Join(faults...) }
+}
+
+func callEndless(url string) error {
+	resp, err := http.Post(url, "application/json", strings.NewReader("[]"))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusGatewayTimeout {
+		text, err := io.ReadAll(resp.Body)
+		return errors.Join(fmt.Errorf("the endless function answered %s: %s", resp.Status, text), err)
+	}
+	return nil
 }
 
 var address = regexp.MustCompile(`addr=(127\.0\.0\.1:\d+)`)
@@ -210,8 +279,12 @@ var (
 	faults = regexp.MustCompile(`Non-2xx or 3xx responses: \d+|Socket errors: .*`)
 )
 
-func (s settings) drive(t *target, script string, count bool) error {
-	out, err := exec.Command("wrk", "-t2", fmt.Sprintf("-c%d", s.connections), "-d", fmt.Sprintf("%ds", int(s.duration.Seconds())), "--latency", "-s", script, t.url).CombinedOutput()
+func (s settings) drive(t *target, script string, count bool) (err error) {
+	if t.beside != "" {
+		stop := runAway(t.beside, s.runaways)
+		defer func() { err = errors.Join(err, stop()) }()
+	}
+	out, err := exec.Command("wrk", fmt.Sprintf("-t%d", min(2, s.connections)), fmt.Sprintf("-c%d", s.connections), "-d", fmt.Sprintf("%ds", int(s.duration.Seconds())), "--latency", "-s", script, t.url).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
@@ -241,9 +314,9 @@ func millis(m [][]byte) float64 {
 // report prints medians, and the medians of the ratios round by round.
 func report(out io.Writer, targets []*target) {
 	bare := targets[0]
-	fmt.Fprintf(out, "%-20s %12s %10s %10s %12s %12s\n", "", "requests/s", "p50 ms", "p99 ms", "rate/bare", "p99/bare")
+	fmt.Fprintf(out, "%-32s %12s %10s %10s %12s %12s\n", "", "requests/s", "p50 ms", "p99 ms", "rate/bare", "p99/bare")
 	for _, t := range targets {
-		fmt.Fprintf(out, "%-20s %12.0f %10.2f %10.2f %12.3f %12.3f\n", t.name, mid(t.rates), mid(t.p50), mid(t.p99),
+		fmt.Fprintf(out, "%-32s %12.0f %10.2f %10.2f %12.3f %12.3f\n", t.name, mid(t.rates), mid(t.p50), mid(t.p99),
 			mid(ratios(t.rates, bare.rates)), mid(ratios(t.p99, bare.p99)))
 	}
 }
