@@ -2,8 +2,13 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
+
+// ErrNoBuild is what Engine.Accept returns, wrapped in an Error with CodeInvalid,
+// when the package holds nothing of the engine's form.
+var ErrNoBuild = errors.New("no build of this form")
 
 // Engine runs packages of one form. It is safe for concurrent use.
 type Engine interface {

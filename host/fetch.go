@@ -11,12 +11,18 @@ import (
 	"berth/host/archive"
 )
 
-func (h *Host) fetch(ctx context.Context, uri, path string) (digest string, err error) {
+// fetch puts the zip of a request where path says.
+func (h *Host) fetch(ctx context.Context, req Request, path string) (digest string, err error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return "", err
 	}
-	fetched, err := archive.Fetch(ctx, uri, f, h.config.Archive)
+	var fetched archive.Fetched
+	if req.Upload != nil {
+		fetched, err = archive.Receive(ctx, req.Upload, f, h.config.Archive)
+	} else {
+		fetched, err = archive.Fetch(ctx, req.File, f, h.config.Archive)
+	}
 	if errors.Is(err, archive.ErrDownload) || errors.Is(err, archive.ErrTooLarge) {
 		err = &Error{Code: CodeInvalid, Err: err}
 	}
@@ -55,20 +61,6 @@ func (h *Host) unpack(ctx context.Context, work string) (warnings []string, err 
 		warnings = append(warnings, fmt.Sprintf("the package's files lie in a folder %q: zip the files, not the folder", contents.Enclosing))
 	}
 	return warnings, nil
-}
-
-// checkScripts refuses what this version does not run, rather than leave it out.
-func checkScripts(dir string, paras []string) error {
-	_, err := os.Stat(filepath.Join(dir, "install.sh"))
-	switch {
-	case errors.Is(err, os.ErrNotExist) && len(paras) > 0:
-		return Fail(CodeInvalid, "have shell parameters : %v but no install.sh file", paras)
-	case err == nil:
-		return Fail(CodeInvalid, "the package carries install.sh, which this host does not run: install what the plugin depends on by other means, and pack it without")
-	case errors.Is(err, os.ErrNotExist):
-		return nil
-	}
-	return err
 }
 
 // cause drops the place of an Error that is about to be given another.

@@ -263,9 +263,11 @@ func wantError(t testing.TB, err error, code host.Code, words ...string) {
 
 // leftovers lists what lies in the data folder and no record of the host names.
 func (r *rig) leftovers() (strange []string, err error) {
-	known := map[string]bool{".": true, "berth.db": true, "plugins": true, "cache": true, "staging": true, "state": true}
+	known := map[string]bool{".": true, "berth.db": true, "plugins": true, "cache": true, "staging": true, "state": true, "etc": true}
 	for _, kind := range host.Kinds() {
-		known["plugins/"+kind.String()], known["cache/"+kind.String()], known["state/"+kind.String()] = true, true, true
+		for _, top := range []string{"plugins/", "cache/", "state/", "etc/"} {
+			known[top+kind.String()] = true
+		}
 	}
 	below := map[string]bool{}
 	for _, s := range r.Statuses() {
@@ -273,7 +275,7 @@ func (r *rig) leftovers() (strange []string, err error) {
 		for _, top := range []string{"plugins/", "cache/"} {
 			known[top+plugin], below[top+plugin+"/"+s.Digest] = true, true
 		}
-		known["plugins/"+plugin+"/"+s.Digest+".json"], below["state/"+plugin] = true, true
+		known["plugins/"+plugin+"/"+s.Digest+".json"], below["state/"+plugin], below["etc/"+plugin] = true, true, true
 	}
 	err = filepath.WalkDir(r.dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {

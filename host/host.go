@@ -24,6 +24,7 @@ type Config struct {
 	Limits  Limits         // zero: DefaultLimits
 	Policy  Policy         // zero: plugins are granted nothing
 	Archive archive.Limits // zero fields: archive's defaults
+	Scripts Scripts        // zero: install.sh of packages is run, for at most 5 min
 
 	Drain           time.Duration // how long calls may end in peace on drop, update and eviction; 0: 10 s
 	LoadTimeout     time.Duration // of one load; 0: 60 s. Compiling is not interrupted
@@ -125,6 +126,7 @@ func (c *Config) complete() error {
 	}
 	refuse(c.Store == nil || c.Cache == nil || len(c.Engines) == 0, "a store, a cache and at least one engine are needed")
 	refuse(c.Drain < 0 || c.LoadTimeout < 0 || c.LoadRetry < 0, "Drain, LoadTimeout and LoadRetry cannot be negative")
+	refuse(c.Scripts.Timeout < 0, "Scripts: the timeout cannot be negative")
 	refuse(c.FunctionFigures < 0, "FunctionFigures cannot be negative")
 	if c.Limits == (Limits{}) {
 		c.Limits = DefaultLimits()

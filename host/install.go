@@ -2,7 +2,8 @@ package host
 
 import (
 	"context"
-	"os"
+	"io"
+	"slices"
 
 	"berth/host/archive"
 )
@@ -14,6 +15,18 @@ type Request struct {
 	File       string   // where the zip is: http, https or file
 	Functions  []string // names of its functions; empty: as the package says
 	ShellParas []string // arguments of the package's install.sh
+
+	// Upload is the zip itself, in the place of File. It is read once, from the
+	// goroutine of the caller.
+	Upload io.Reader
+}
+
+// source is what the record says of where the package came from.
+func (r Request) source() string {
+	if r.Upload != nil {
+		return SourceUpload
+	}
+	return r.File
 }
 
 // Install fetches, checks, loads and commits a package, in this order; when it
@@ -40,6 +53,7 @@ func (h *Host) Install(ctx context.Context, req Request) (_ Record, err error) {
 	if err != nil {
 		return Record{}, err
 	}
+	h.applyEtc(p.record.id(), p.record)
 	h.log.Info("plugin installed", "plugin", p.record.id().String(), "version", p.record.Version, "engine", p.record.Engine, "functions", p.record.Functions)
 	return p.record.clone(), nil
 }
@@ -63,6 +77,7 @@ func (h *Host) Update(ctx context.Context, req Request) (_ Record, err error) {
 	if err != nil {
 		return Record{}, err
 	}
+	h.applyEtc(p.record.id(), p.record)
 	h.finish(old, p)
 	h.log.Info("plugin updated", "plugin", p.record.id().String(), "version", p.record.Version, "was", old.record.Version, "engine", p.record.Engine, "functions", p.record.Functions)
 	return p.record.clone(), nil
@@ -92,7 +107,7 @@ func (h *Host) Drop(ctx context.Context, kind Kind, name string) (err error) {
 	h.swap(nil, old)
 	h.finish(old, nil)
 	h.forgetLasting(id)
-	if err := os.RemoveAll(h.layout.state(id)); err != nil {
+	if err := h.layout.removeOwn(id); err != nil {
 		h.log.Error("removing a plugin's data failed; the next start tries again", "plugin", id.String(), "error", err)
 	}
 	h.log.Info("plugin dropped", "plugin", id.String())
@@ -138,8 +153,11 @@ func (h *Host) begin(ctx context.Context, req Request) (old *plugin, unlock func
 	if err := CheckName(req.Name); err != nil {
 		return nil, nil, err
 	}
-	if err := archive.CheckURI(req.File); err != nil {
+	if err := archive.CheckURI(req.File); err != nil && req.Upload == nil {
 		return nil, nil, &Error{Code: CodeInvalid, Err: err}
+	}
+	if len(req.Functions) > 0 && !slices.Contains([]Kind{Functions, Wasm, Portables}, req.Kind) {
+		return nil, nil, Fail(CodeInvalid, "property 'functions': plugins of the kind %s have none", req.Kind)
 	}
 	if err := checkSymbols(req.Functions); err != nil {
 		return nil, nil, Fail(CodeInvalid, "property 'functions': %w", err)

@@ -12,6 +12,7 @@ const (
 	Sources
 	Sinks
 	Portables
+	Wasm // as eKuiper 1.8 to 1.14 had them: functions in WebAssembly
 	numKinds
 )
 
@@ -20,6 +21,7 @@ var kindNames = [numKinds]string{
 	Sources:   "sources",
 	Sinks:     "sinks",
 	Portables: "portables",
+	Wasm:      "wasm",
 }
 
 // Kinds lists every kind, in a fixed order.

@@ -19,14 +19,17 @@ import (
 //	plugins/<kind>/<name>/<digest>.json      the record, to rebuild a lost store from
 //	cache/<kind>/<name>/<digest>/            what engines can make again
 //	state/<kind>/<name>/                     the plugin's own data, over all of its versions
+//	etc/<kind>/<name>/                       the files of its package's etc/, for the operator to edit
 //	staging/<random>/                        operations under way
 //	lost+found/<kind>/<name>/                what no record named when the store was lost;
-//	                                         its own data as state, state-1, ...
+//	                                         its own data as state, state-1, ..., and
+//	                                         its configuration as etc, etc-1, ...
 type layout struct{ dir string }
 
 func (l layout) plugins() string { return filepath.Join(l.dir, "plugins") }
 func (l layout) caches() string  { return filepath.Join(l.dir, "cache") }
 func (l layout) states() string  { return filepath.Join(l.dir, "state") }
+func (l layout) etcs() string    { return filepath.Join(l.dir, "etc") }
 func (l layout) staging() string { return filepath.Join(l.dir, "staging") }
 
 func (l layout) plugin(i id) string {
@@ -48,6 +51,16 @@ func (l layout) cache(i id, digest string) string {
 // state is the plugin's own data folder. It is made when it is granted.
 func (l layout) state(i id) string {
 	return filepath.Join(l.states(), i.kind.String(), i.name)
+}
+
+// etc is the plugin's configuration. It is made when its package carries some.
+func (l layout) etc(i id) string {
+	return filepath.Join(l.etcs(), i.kind.String(), i.name)
+}
+
+// removeOwn removes what belongs to the plugin over all of its versions.
+func (l layout) removeOwn(i id) error {
+	return errors.Join(os.RemoveAll(l.state(i)), os.RemoveAll(l.etc(i)))
 }
 
 // make makes the folders. They are private: what engines cache is trusted.
@@ -92,21 +105,21 @@ func (l layout) setAside(path string, i id) error {
 	return os.Rename(path, filepath.Join(to, filepath.Base(path)))
 }
 
-// setStateAside moves a plugin's own data out of the way, beside what earlier
-// plugins of its name left there.
-func (l layout) setStateAside(i id) error {
+// setOwnAside moves a plugin's own data or configuration, the folder from, out of
+// the way, beside what earlier plugins of its name left there.
+func (l layout) setOwnAside(from, as string, i id) error {
 	to := filepath.Join(l.dir, "lost+found", i.kind.String(), i.name)
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		return err
 	}
-	place := filepath.Join(to, "state")
+	place := filepath.Join(to, as)
 	for n := 1; ; n++ {
 		if _, err := os.Lstat(place); errors.Is(err, fs.ErrNotExist) {
-			return os.Rename(l.state(i), place)
+			return os.Rename(from, place)
 		} else if err != nil {
 			return err
 		}
-		place = filepath.Join(to, fmt.Sprintf("state-%d", n))
+		place = filepath.Join(to, fmt.Sprintf("%s-%d", as, n))
 	}
 }
 
@@ -118,6 +131,7 @@ func sameFiles(a, b string) (bool, error) {
 }
 
 // sums hashes every file below a folder; there are none in one that is not there.
+// Of a link, which a package's script may have made, it is the name that counts.
 func sums(dir string) (map[string][sha256.Size]byte, error) {
 	found := map[string][sha256.Size]byte{}
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
@@ -127,16 +141,26 @@ func sums(dir string) (map[string][sha256.Size]byte, error) {
 		if err != nil || entry.IsDir() {
 			return err
 		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		switch {
+		case entry.Type()&fs.ModeSymlink != 0:
+			target, err := os.Readlink(path)
+			found[name] = sha256.Sum256([]byte("link to " + target))
+			return err
+		case !entry.Type().IsRegular():
+			found[name] = sha256.Sum256([]byte(entry.Type().String()))
+			return nil
+		}
 		f, err := os.Open(path)
 		if err != nil {
 			return err
 		}
 		defer f.Close()
 		hash := sha256.New()
-		if _, err := io.Copy(hash, f); err != nil {
-			return err
-		}
-		name, err := filepath.Rel(dir, path)
+		_, err = io.Copy(hash, f)
 		found[name] = [sha256.Size]byte(hash.Sum(nil))
 		return err
 	})
@@ -165,19 +189,25 @@ func (l layout) writeRecord(r Record) error {
 		return err
 	}
 	path := l.record(r.id(), r.Digest)
+	if err := writeDurably(path, append(data, '\n')); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// writeDurably replaces a file at once, or leaves it as it was. Its name is
+// durable when its folder is synced.
+func writeDurably(path string, data []byte) error {
 	temp := path + ".tmp"
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(append(data, '\n'))
+	_, err = f.Write(data)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(temp))
 	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	return os.Rename(temp, path)
 }
 
 func readRecord(path string) (r Record, err error) {

@@ -30,24 +30,27 @@ func (h *Host) choose(ctx context.Context, pkg *Package, record Record) (Module,
 		return preferred(b, pkg) - preferred(a, pkg)
 	})
 	var failures []error
+	var reasons []string
 	for _, engine := range engines {
 		module, err := h.loadWith(ctx, engine, pkg)
 		if err == nil {
 			record.Engine = engine.Name()
 			return module, record, nil
 		}
-		failures = append(failures, err)
+		if !errors.Is(err, ErrNoBuild) { // what is not in the package is no fault of it
+			failures = append(failures, err)
+			reasons = append(reasons, engine.Name()+": "+Cause(err))
+		}
 		record.Refused = append(record.Refused, Refusal{engine.Name(), Cause(err)})
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	if len(failures) == 1 {
+	switch len(failures) {
+	case 0:
+		return nil, record, Fail(CodeInvalid, "no engine of this host can run it: %s", record.Refused[0].Reason)
+	case 1:
 		return nil, record, failures[0]
-	}
-	var reasons []string
-	for _, r := range record.Refused {
-		reasons = append(reasons, r.Engine+": "+r.Reason)
 	}
 	return nil, record, Fail(CodeOf(failures[len(failures)-1]), "no engine can run it: %s", strings.Join(reasons, "; "))
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 )
@@ -27,6 +28,8 @@ type Manifest struct {
 	Version    string   `json:"version,omitempty"`
 	Language   string   `json:"language,omitempty"`
 	Executable string   `json:"executable,omitempty"`
+	VirtualEnv string   `json:"virtualEnvType,omitempty"` // of a Python plugin: "conda" or "venv"
+	Env        string   `json:"env,omitempty"`            // the name of that environment
 	Functions  Symbols  `json:"functions,omitempty"`
 	Sources    Symbols  `json:"sources,omitempty"`
 	Sinks      Symbols  `json:"sinks,omitempty"`
@@ -158,6 +161,9 @@ func (m *Manifest) validate() error {
 	oneOf("wasm.isolation", m.Wasm.Isolation, "keep", "fresh", "instance")
 	oneOf("wasm.compiler", m.Wasm.Compiler, "compiler", "interpreter")
 	oneOf("wasm.vars", m.Wasm.Vars, "plugin", "instance")
+	if m.Executable != "" && (!fs.ValidPath(m.Executable) || m.Executable == ".") {
+		fault("\"executable\" is %q: write the file's path in the package, with slashes and without \"..\"", clip(m.Executable))
+	}
 	if m.Processes < 0 {
 		fault("\"processes\" is %d: it cannot be negative", m.Processes)
 	}

@@ -17,7 +17,7 @@ func TestParseManifestGood(t *testing.T) {
 		{"byte order mark", "\xef\xbb\xbf{\"version\":\"v1\"}", Manifest{Version: "v1"}},
 		{"eKuiper portable", `{"version":"v1.0.0","language":"python","executable":"pysam.py","virtualEnvType":"conda","env":"myenv",
 			"sources":["pyjson"],"sinks":["print"],"functions":["revert"]}`,
-			Manifest{Version: "v1.0.0", Language: "python", Executable: "pysam.py", Sources: Symbols{"pyjson"}, Sinks: Symbols{"print"}, Functions: Symbols{"revert"}}},
+			Manifest{Version: "v1.0.0", Language: "python", Executable: "pysam.py", VirtualEnv: "conda", Env: "myenv", Sources: Symbols{"pyjson"}, Sinks: Symbols{"print"}, Functions: Symbols{"revert"}}},
 		{"old wasm manifest", `{"version":"v1.0.0","functions":["fib"],"wasmEngine":"wasmedge"}`,
 			Manifest{Version: "v1.0.0", Functions: Symbols{"fib"}}},
 		{"user interface metadata of a native plugin", `{"about":{"trial":false,"author":{"name":"EMQ","email":"x@y"},"description":{"en_US":"","zh_CN":"图像"}},

@@ -39,8 +39,12 @@ func (p *Package) Has(file string) bool {
 func (p *Package) Path(file string) string { return filepath.Join(p.Dir, filepath.FromSlash(file)) }
 
 // Wasm is the file of the sandboxed build, whether it is there or not: the main
-// one of the manifest's modules, else <name>.wasm.
+// one of the manifest's modules, the executable of a manifest whose language is
+// wasm, else <name>.wasm.
 func (p *Package) Wasm() string {
+	if p.Manifest.Language == languageWasm && p.Manifest.Executable != "" {
+		return p.Manifest.Executable
+	}
 	if modules := p.Manifest.Wasm.Modules; len(modules) > 0 {
 		if _, main, err := moduleNames(modules); err == nil {
 			return modules[main].Path
@@ -155,22 +159,4 @@ func readManifest(dir, name string) (m Manifest, err error) {
 		return m, Fail(CodeInvalid, "invalid plugin, expect name '%s' but got '%s': make the name in %s and in the request the same", name, clip(m.Name), file)
 	}
 	return m, nil
-}
-
-// checkBuilds refuses a package with nothing in it that any engine could run.
-func (p *Package) checkBuilds() error {
-	for _, module := range p.Manifest.Wasm.Modules {
-		if !p.Has(module.Path) {
-			return Fail(CodeInvalid, "manifest %s.json: the package has no file %s, which is one of its modules", p.Name, clip(module.Path))
-		}
-	}
-	if p.Has(p.Wasm()) || len(p.Native()) > 0 || p.Manifest.Executable != "" {
-		return nil
-	}
-	found := strings.Join(p.Files, " ")
-	if found == "" {
-		found = "nothing"
-	}
-	return Fail(CodeInvalid, "invalid zip file: no build of %q in it: expected %s, %s.so or an executable named in %s.json, found: %s",
-		p.Name, p.Wasm(), Exported(p.Name), p.Name, clip(found))
 }

@@ -96,7 +96,7 @@ func TestOpenPackage(t *testing.T) {
 	if p.Encoding("f", EncodingRaw) != EncodingJSON || p.Encoding("g", EncodingRaw) != EncodingRaw {
 		t.Error("the manifest's encoding, else the implied one")
 	}
-	if err := p.checkBuilds(); err != nil {
+	if err := p.checkContents(); err != nil {
 		t.Error(err)
 	}
 }
@@ -106,15 +106,15 @@ func TestMissingBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `invalid zip file: no build of "echo" in it: expected echo.wasm, Echo.so or an executable named in echo.json, found: Other.wasm README.md`
-	if err := p.checkBuilds(); err == nil || err.Error() != want || CodeOf(err) != CodeInvalid {
+	const want = `invalid zip file: no build of "echo" in it: expected echo.wasm or Echo.so, found: Other.wasm README.md: there is Other.wasm, whose name does not fit: name it echo.wasm, or install the plugin under the name Other`
+	if err := p.checkContents(); err == nil || err.Error() != want || CodeOf(err) != CodeInvalid {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 	empty, err := openFiles(t, "echo", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := empty.checkBuilds(); err == nil || !strings.HasSuffix(err.Error(), "found: nothing") {
+	if err := empty.checkContents(); err == nil || !strings.HasSuffix(err.Error(), "found: nothing") {
 		t.Errorf("an empty package: %v", err)
 	}
 	files := map[string]string{}
@@ -125,15 +125,15 @@ func TestMissingBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := crowd.checkBuilds(); err == nil || len(err.Error()) > 400 {
+	if err := crowd.checkContents(); err == nil || len(err.Error()) > 400 {
 		t.Errorf("the message about 500 files has %d bytes", len(err.Error()))
 	}
 	executable, err := openFiles(t, "echo", map[string]string{"echo.json": `{"executable":"run"}`})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := executable.checkBuilds(); err != nil {
-		t.Errorf("an executable: %v", err)
+	if err := executable.checkContents(); err == nil {
+		t.Error("an executable is taken for functions in process")
 	}
 }
 

@@ -12,7 +12,12 @@ type Record struct {
 	Name    string `json:"name"`
 	Version string `json:"version,omitempty"`
 	Digest  string `json:"digest"`
-	Source  string `json:"source"` // the URI it came from
+	Source  string `json:"source"` // the URI it came from, or SourceUpload
+
+	// Requested and ShellParas are what the request to install it said, and
+	// Requested what was registered since.
+	Requested  []string `json:"requested,omitempty"`
+	ShellParas []string `json:"shellParas,omitempty"`
 
 	// Functions are the names by which its functions are called; no two
 	// plugins share one.
@@ -20,6 +25,17 @@ type Record struct {
 
 	// Encodings tell what each of them takes and gives.
 	Encodings map[string]Encoding `json:"encodings,omitempty"`
+
+	// Sources and Sinks are those that a portable plugin says it has.
+	Sources []string `json:"sources,omitempty"`
+	Sinks   []string `json:"sinks,omitempty"`
+
+	// What a portable plugin says of its program. Executable is a file of the
+	// package: see Host.File.
+	Language   string `json:"language,omitempty"`
+	Executable string `json:"executable,omitempty"`
+	VirtualEnv string `json:"virtualEnvType,omitempty"`
+	Env        string `json:"env,omitempty"`
 
 	Engine    string    `json:"engine"`
 	Refused   []Refusal `json:"refused,omitempty"`
@@ -32,6 +48,9 @@ type Record struct {
 	Revision uint64 `json:"revision"`
 }
 
+// SourceUpload is the source of a plugin whose zip came in the request.
+const SourceUpload = "upload"
+
 // Refusal is why an engine did not take a package.
 type Refusal struct {
 	Engine string `json:"engine"`
@@ -40,7 +59,11 @@ type Refusal struct {
 
 // clone copies the record, so that what is handed out can be changed.
 func (r Record) clone() Record {
+	r.Requested = slices.Clone(r.Requested)
+	r.ShellParas = slices.Clone(r.ShellParas)
 	r.Functions = slices.Clone(r.Functions)
+	r.Sources = slices.Clone(r.Sources)
+	r.Sinks = slices.Clone(r.Sinks)
 	r.Encodings = maps.Clone(r.Encodings)
 	r.Refused = slices.Clone(r.Refused)
 	r.Warnings = slices.Clone(r.Warnings)

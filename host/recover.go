@@ -133,7 +133,7 @@ func (h *Host) sweep(ctx context.Context, index *index) error {
 		})
 		faults = append(faults, err)
 	}
-	faults = append(faults, h.sweepStates(ctx, index))
+	faults = append(faults, h.sweepOwn(ctx, index))
 	for i, p := range index.plugins {
 		if _, err := os.Stat(h.layout.files(i, p.record.Digest)); err != nil {
 			h.log.Error("a plugin's files are gone: its calls fail until it is updated or installed anew", "plugin", i.String(), "error", err)
@@ -144,26 +144,35 @@ func (h *Host) sweep(ctx context.Context, index *index) error {
 	return errors.Join(faults...)
 }
 
-// sweepStates removes the data of plugins that are not installed: what is left
-// of a drop that a crash cut short. If the store was lost, it is kept aside.
-func (h *Host) sweepStates(ctx context.Context, index *index) error {
+// sweepOwn removes the data and the configuration of plugins that are not
+// installed: what is left of a drop that a crash cut short. If the store was
+// lost, it is kept aside. Configuration that an operation cut short had not
+// written yet is written.
+func (h *Host) sweepOwn(ctx context.Context, index *index) error {
 	var faults []error
-	err := eachPlugin(h.layout.states(), func(i id) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		switch {
-		case index.plugins[i] != nil:
-		case h.store.Fresh():
-			h.log.Warn("the store was lost, and this is the data of a plugin in no record: kept aside", "plugin", i.String())
-			faults = append(faults, h.layout.setStateAside(i))
-		default:
-			h.log.Info("removing the data of a plugin that was dropped", "plugin", i.String())
-			faults = append(faults, os.RemoveAll(h.layout.state(i)))
-		}
-		return nil
-	})
-	return errors.Join(append(faults, err)...)
+	for _, own := range []struct{ top, as string }{{h.layout.states(), "state"}, {h.layout.etcs(), "etc"}} {
+		err := eachPlugin(own.top, func(i id) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			folder := filepath.Join(own.top, i.kind.String(), i.name)
+			switch {
+			case index.plugins[i] != nil:
+			case h.store.Fresh():
+				h.log.Warn("the store was lost, and this is of a plugin in no record: kept aside", "plugin", i.String(), "what", own.as)
+				faults = append(faults, h.layout.setOwnAside(folder, own.as, i))
+			default:
+				h.log.Info("removing what a plugin that was dropped left", "plugin", i.String(), "what", own.as)
+				faults = append(faults, os.RemoveAll(folder))
+			}
+			return nil
+		})
+		faults = append(faults, err)
+	}
+	for i, p := range index.plugins {
+		h.applyEtc(i, p.record)
+	}
+	return errors.Join(faults...)
 }
 
 // eachVersion calls f for every entry in the folder of every plugin below top,

@@ -48,9 +48,9 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 	}
 	defer os.RemoveAll(work)
 
-	digest, err := h.fetch(ctx, req.File, filepath.Join(work, "package.zip"))
+	digest, err := h.fetch(ctx, req, filepath.Join(work, "package.zip"))
 	if err != nil {
-		return nil, fmt.Errorf("fail to download file %s: %w", clip(req.File), err)
+		return nil, fmt.Errorf("fail to download file %s: %w", clip(req.source()), err)
 	}
 	// eKuiper's clients read this prefix for every fault from here to the
 	// functions' names.
@@ -62,17 +62,14 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 		return nil, install(err)
 	}
 	id := id{req.Kind, req.Name}
-	if err := checkScripts(filepath.Join(work, "files"), req.ShellParas); err != nil {
-		return nil, install(err)
-	}
-	if err := h.stageModules(ctx, filepath.Join(work, "files"), req.Name); err != nil {
-		return nil, install(err)
-	}
 	if old == nil {
 		undo.add(func() { h.forgetLasting(id) })
-		if err := os.RemoveAll(h.layout.state(id)); err != nil { // of a drop that could not
+		if err := h.layout.removeOwn(id); err != nil { // of a drop that could not
 			return nil, err
 		}
+	}
+	if err := h.prepare(ctx, req, filepath.Join(work, "files")); err != nil {
+		return nil, install(err)
 	}
 	// A package that is installed already stays where it is: its files may be
 	// in use. If they were changed, it is put in their place.
@@ -85,7 +82,7 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 		undo.files = func() {
 			_ = h.layout.remove(id, digest)
 			if old == nil {
-				_ = os.RemoveAll(h.layout.state(id))
+				_ = h.layout.removeOwn(id)
 			}
 		}
 	}
@@ -96,13 +93,19 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 	}
 	pkg, err := h.openPackage(id, digest)
 	if err == nil {
-		err = pkg.checkBuilds()
+		err = pkg.checkContents()
 	}
 	if err != nil {
 		return nil, install(err)
 	}
-	record := Record{Kind: req.Kind, Name: req.Name, Version: pkg.Version, Digest: digest, Source: req.File,
-		Preload: pkg.Manifest.Preload, Warnings: warnings, Installed: time.Now().UTC()}
+	m := pkg.Manifest
+	record := Record{Kind: req.Kind, Name: req.Name, Version: pkg.Version, Digest: digest, Source: req.source(),
+		Requested: slices.Clone(req.Functions), ShellParas: slices.Clone(req.ShellParas),
+		Preload: m.Preload, Warnings: warnings, Installed: time.Now().UTC()}
+	if req.Kind == Portables {
+		record.Sources, record.Sinks = slices.Clone(m.Sources), slices.Clone(m.Sinks)
+		record.Language, record.Executable, record.VirtualEnv, record.Env = m.Language, m.Executable, m.VirtualEnv, m.Env
+	}
 	module, record, err := h.choose(ctx, pkg, record)
 	if err != nil {
 		return nil, install(err)
@@ -118,16 +121,39 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 	return p, nil
 }
 
+// prepare makes an unpacked package ready to be placed: it fetches what the
+// manifest names by URL, checks that everything is there, and runs the script.
+func (h *Host) prepare(ctx context.Context, req Request, dir string) error {
+	script, err := h.checkScripts(dir, req.ShellParas)
+	if err != nil {
+		return err
+	}
+	if err := h.stageModules(ctx, dir, req.Name); err != nil {
+		return err
+	}
+	pkg, err := openPackage(req.Kind, req.Name, "", dir, "", h.config.Limits)
+	if err != nil {
+		return err
+	}
+	if err := pkg.checkContents(); err != nil || !script {
+		return err
+	}
+	return h.runScript(ctx, dir, req.ShellParas, h.logOf(id{req.Kind, req.Name}))
+}
+
 // functionsOf decides the names of a plugin's functions: the request's list,
 // else the manifest's, else what the build exports, else the plugin's name.
 func functionsOf(requested []string, pkg *Package, module Module) []string {
-	if pkg.Kind != Functions {
-		return slices.Clone([]string(pkg.Manifest.Functions))
+	if pkg.Kind == Sources || pkg.Kind == Sinks {
+		return nil
 	}
 	for _, list := range [][]string{requested, pkg.Manifest.Functions, module.Functions()} {
 		if len(list) > 0 {
 			return slices.Clone(list)
 		}
+	}
+	if pkg.Kind == Portables {
+		return nil
 	}
 	return []string{pkg.Name}
 }
@@ -222,7 +248,7 @@ func (h *Host) reload(ctx context.Context, old *plugin, functions []string) (p *
 	}
 	undo.add(func() { h.closeModule(old.record.id(), module) })
 	record := old.record.clone()
-	record.Functions = slices.Clone(functions)
+	record.Functions, record.Requested = slices.Clone(functions), slices.Clone(functions)
 	return h.commit(ctx, record, module, pkg, old, &undo)
 }
 

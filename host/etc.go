@@ -1,0 +1,149 @@
+package host
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// etcPrefix is the folder of a package whose files are copied to where the
+// operator can edit them: data/etc/<kind>/<name>/.
+const etcPrefix = "etc/"
+
+// etcIndex is the file there in which the host notes what it wrote.
+const etcIndex = ".berth.json"
+
+// maxEtc bounds the size of the files together, in bytes.
+const maxEtc = 64 << 20
+
+// written says, per file (slash-separated), the SHA-256 of what the host wrote,
+// and of which package.
+type written struct {
+	Digest string            `json:"digest"`
+	Files  map[string]string `json:"files"`
+}
+
+// settleEtc brings data/etc/<kind>/<name>/ to what the package carries. A file
+// that the operator changed stays as it is; one that is as the host wrote it is
+// replaced, or removed when the package has it no more. It can be cut short at
+// any time and done again. kept are the files that were not replaced.
+func (h *Host) settleEtc(i id, digest string, files []string) (kept []string, err error) {
+	dir := h.layout.etc(i)
+	before := readWritten(dir)
+	if before.Digest == digest {
+		return nil, nil
+	}
+	after := written{Digest: digest, Files: map[string]string{}}
+	size := 0
+	for _, file := range files {
+		name, ok := strings.CutPrefix(file, etcPrefix)
+		if !ok || name == etcIndex {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(h.layout.files(i, digest), filepath.FromSlash(file)))
+		if err != nil {
+			return nil, err
+		}
+		if size += len(data); size > maxEtc {
+			return nil, Fail(CodeInvalid, "the package's etc/ has more than %v", Bytes(maxEtc))
+		}
+		sum := sumOf(data)
+		changed, err := h.writeEtc(dir, name, data, before.Files[name])
+		if err != nil {
+			return nil, err
+		}
+		if changed {
+			kept = append(kept, name)
+			sum = before.Files[name]
+		}
+		after.Files[name] = sum
+	}
+	for name, sum := range before.Files {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if _, stays := after.Files[name]; stays {
+			continue
+		}
+		if data, err := os.ReadFile(path); err == nil && sumOf(data) == sum {
+			_ = os.Remove(path)
+		}
+	}
+	if len(after.Files) == 0 {
+		_ = os.Remove(filepath.Join(dir, etcIndex))
+		_ = os.Remove(dir) // succeeds when nothing is in it
+		return nil, nil
+	}
+	text, err := json.Marshal(after)
+	if err != nil {
+		return nil, err
+	}
+	return kept, errors.Join(writeDurably(filepath.Join(dir, etcIndex), text), syncDir(dir))
+}
+
+// writeEtc writes a file, unless it is there and not as the host wrote it.
+func (h *Host) writeEtc(dir, name string, data []byte, wrote string) (changed bool, err error) {
+	path := filepath.Join(dir, filepath.FromSlash(name))
+	there, err := os.ReadFile(path)
+	switch {
+	case err == nil && bytes.Equal(there, data):
+		return false, nil
+	case err == nil && sumOf(there) != wrote:
+		return true, nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return false, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return false, err
+	}
+	return false, writeDurably(path, data)
+}
+
+func readWritten(dir string) (w written) {
+	data, err := os.ReadFile(filepath.Join(dir, etcIndex))
+	if err != nil || json.Unmarshal(data, &w) != nil {
+		return written{}
+	}
+	return w
+}
+
+func sumOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// applyEtc settles a plugin's configuration once it is installed. What fails is
+// in the log, and tried again at the next start: the plugin serves all the same.
+func (h *Host) applyEtc(i id, r Record) {
+	files, err := etcFiles(h.layout.files(i, r.Digest))
+	var kept []string
+	if err == nil && (len(files) > 0 || readWritten(h.layout.etc(i)).Digest != "") {
+		kept, err = h.settleEtc(i, r.Digest, files)
+	}
+	if err != nil {
+		h.log.Error("writing a plugin's configuration failed; the next start tries again", "plugin", i.String(), "error", err)
+	}
+	if len(kept) > 0 {
+		h.log.Warn("a plugin's configuration was changed here, so the package's own was not written", "plugin", i.String(), "folder", h.layout.etc(i), "files", kept)
+	}
+}
+
+// etcFiles lists the regular files below etc/ of a package, slash-separated.
+func etcFiles(dir string) (files []string, err error) {
+	err = filepath.WalkDir(filepath.Join(dir, "etc"), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		file, err := filepath.Rel(dir, path)
+		files = append(files, filepath.ToSlash(file))
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return files, err
+}

@@ -1,0 +1,125 @@
+package host_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"berth/host"
+)
+
+// TestScript: install.sh runs in the package's folder with its parameters; what
+// it makes is part of the package, and what it says is in the plugin's log.
+func TestScript(t *testing.T) {
+	t.Setenv("BERTH_TOKEN", "secret")
+	t.Setenv("OTHER", "passed on")
+	r := newRig(t, nil)
+	const script = `echo "$0 $1 <$2>"; echo "token=$BERTH_TOKEN other=$OTHER" >&2; mkdir made; echo new > made/file; ln -s made link`
+	uri := packed(t, files{"echo.wasm": guest(t, "echo"), "install.sh": script})
+	record, err := r.Install(t.Context(), host.Request{Name: "echo", File: uri, ShellParas: []string{"a", "b c"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(r.dir, "plugins", "functions", "echo", record.Digest, "made", "file"))
+	if err != nil || string(data) != "new\n" {
+		t.Errorf("the script made %q, %v", data, err)
+	}
+	lines, err := r.Logs(host.Functions, "echo")
+	var said []string
+	for _, line := range lines.Lines {
+		said = append(said, line.Text)
+	}
+	if got := strings.Join(said, "|"); err != nil || got != "install.sh: install.sh a <b c>|install.sh: token= other=passed on" {
+		t.Errorf("the log has %q, %v", got, err)
+	}
+	if len(record.ShellParas) != 2 {
+		t.Errorf("the record has the parameters %q", record.ShellParas)
+	}
+	// The same package again, with the link that the script makes.
+	before := r.snapshot()
+	if _, err := r.Update(t.Context(), host.Request{Name: "echo", File: uri, ShellParas: []string{"a", "b c"}}); err != nil {
+		t.Fatal(err)
+	}
+	if before == r.snapshot() {
+		t.Error("an update leaves the revision as it was")
+	}
+	r.clean()
+}
+
+// TestScriptDenied: where the policy forbids scripts, a package that has one is
+// refused, and none is run.
+func TestScriptDenied(t *testing.T) {
+	r := newRig(t, func(r *rig) { r.config.Scripts.Deny = true })
+	proof := filepath.Join(t.TempDir(), "ran")
+	uri := packed(t, files{"echo.wasm": guest(t, "echo"), "install.sh": "touch " + proof})
+	_, err := r.Install(t.Context(), host.Request{Name: "echo", File: uri})
+	wantError(t, err, host.CodeForbidden, "fail to install plugin: ", "scripts: deny")
+	if _, err := os.Stat(proof); err == nil {
+		t.Error("the script was run")
+	}
+	r.clean()
+}
+
+// TestScriptTimeout: a script that takes too long is ended with all that it
+// started, and the answer has what it wrote.
+func TestScriptTimeout(t *testing.T) {
+	r := newRig(t, func(r *rig) { r.config.Scripts.Timeout = short })
+	pids := filepath.Join(t.TempDir(), "pids")
+	// A child that closes its output, and one that holds it open.
+	script := fmt.Sprintf("sleep 1000 >/dev/null 2>&1 &\necho $! >> %s\nsleep 1000 &\necho $! >> %s\necho waiting\nsleep 1000", pids, pids)
+	_, err := r.Install(t.Context(), host.Request{Name: "echo", File: packed(t, files{"echo.wasm": guest(t, "echo"), "install.sh": script})})
+	wantError(t, err, host.CodeTimeout, "it took longer than 50ms (script-timeout)")
+	r.clean()
+	data, _ := os.ReadFile(pids) // it may not have come to that
+	for _, field := range strings.Fields(string(data)) {
+		pid, err := strconv.Atoi(field)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, "what the script started is gone", func() bool { return ended(pid) })
+	}
+}
+
+// TestScriptLeavesProcess: what a script that succeeds leaves running is ended,
+// and holds up nobody.
+func TestScriptLeavesProcess(t *testing.T) {
+	r := newRig(t, nil)
+	pids := filepath.Join(t.TempDir(), "pids")
+	start := time.Now()
+	_, err := r.Install(t.Context(), host.Request{Name: "echo", File: packed(t, files{"echo.wasm": guest(t, "echo"), "install.sh": "sleep 1000 &\necho $! > " + pids}), Functions: []string{"echo"}})
+	if err != nil {
+		t.Fatalf("after %v: %v", time.Since(start), err)
+	}
+	data, err := os.ReadFile(pids)
+	pid, bad := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil || bad != nil {
+		t.Fatal(err, bad)
+	}
+	waitFor(t, "what the script started is gone", func() bool { return ended(pid) })
+	r.answers("echo", "x", "x")
+}
+
+// ended tells whether a process is no more, or a zombie that nobody waits for.
+func ended(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return true
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return err != nil || strings.HasPrefix(state, "Z")
+}
+
+// TestScriptOutput: however much a script writes, memory and answer are bounded.
+func TestScriptOutput(t *testing.T) {
+	r := newRig(t, nil)
+	_, err := r.Install(t.Context(), host.Request{Name: "echo", File: packed(t, files{"echo.wasm": guest(t, "echo"), "install.sh": "yes flood | head -c 10000000\nprintf 'last \\033[31mline'\nexit 1"})})
+	wantError(t, err, host.CodeInvalid, "flood", "last  [31mline")
+	if len(err.Error()) > 3000 {
+		t.Errorf("the message has %d bytes", len(err.Error()))
+	}
+}
