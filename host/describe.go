@@ -3,6 +3,7 @@ package host
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 )
 
@@ -17,6 +18,12 @@ func (h *Host) Describe(kind Kind, name string) (Record, error) {
 		return Record{}, err
 	}
 	return p.record.clone(), nil
+}
+
+// File is the absolute path of a file of an installed plugin's package
+// (slash-separated), whether it is there or not.
+func (h *Host) File(r Record, file string) string {
+	return filepath.Join(h.layout.files(r.id(), r.Digest), filepath.FromSlash(file))
 }
 
 // FunctionNames lists every function of every installed plugin, sorted.

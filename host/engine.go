@@ -89,6 +89,9 @@ type ModuleStatus struct {
 	// Fuel is what all calls of this module so far used, the failed ones too; 0
 	// if it is not metered. It never falls, and can be read after Close.
 	Fuel uint64
+	// Unavailable is why no call can be answered although the module is loaded;
+	// empty: they can.
+	Unavailable string
 	// Notes are what else the operator should know of how the module runs, each
 	// a sentence without a full stop. They are for reading, not for programs.
 	Notes []string

@@ -24,6 +24,7 @@ type Config struct {
 	Limits  Limits         // zero: DefaultLimits
 	Policy  Policy         // zero: plugins are granted nothing
 	Archive archive.Limits // zero fields: archive's defaults
+	DropIn  string         // a folder of plugins that are installed by lying in it; empty: none
 	Scripts Scripts        // zero: install.sh of packages is run, for at most 5 min
 
 	Drain           time.Duration // how long calls may end in peace on drop, update and eviction; 0: 10 s
@@ -48,15 +49,16 @@ const (
 // Host installs plugins and calls their functions. It is safe for concurrent
 // use. Make one with New, end it with Close.
 type Host struct {
-	config  Config
-	log     *slog.Logger
-	store   Store
-	cache   Cache
-	figures *figures
-	layout  layout
-	ops     opLocks
-	logs    logs
-	turns   chan struct{} // has room for the activations that are on their way into the cache
+	config    Config
+	log       *slog.Logger
+	store     Store
+	cache     Cache
+	figures   *figures
+	layout    layout
+	ops       opLocks
+	logs      logs
+	reloading chan struct{} // full while Reload runs
+	turns     chan struct{} // has room for the activations that are on their way into the cache
 
 	index atomic.Pointer[index]
 	ready atomic.Bool
@@ -93,17 +95,18 @@ func New(ctx context.Context, config Config) (*Host, error) {
 		return nil, fmt.Errorf("host: %w", err)
 	}
 	h := &Host{
-		config:  config,
-		log:     config.Log,
-		store:   config.Store,
-		cache:   config.Cache,
-		figures: newFigures(config.FunctionFigures),
-		layout:  layout{config.Dir},
-		ops:     opLocks{locks: map[id]*opLock{}},
-		turns:   make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
-		claims:  map[string]id{},
-		lasting: map[id]*lasting{},
-		closed:  make(chan struct{}),
+		config:    config,
+		log:       config.Log,
+		store:     config.Store,
+		cache:     config.Cache,
+		figures:   newFigures(config.FunctionFigures),
+		layout:    layout{config.Dir},
+		ops:       opLocks{locks: map[id]*opLock{}},
+		turns:     make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
+		reloading: make(chan struct{}, 1),
+		claims:    map[string]id{},
+		lasting:   map[id]*lasting{},
+		closed:    make(chan struct{}),
 	}
 	h.life, h.end = context.WithCancel(context.Background())
 	h.patience, h.hurry = context.WithCancel(context.Background())
@@ -161,11 +164,21 @@ func (c *Config) complete() error {
 	return errors.Join(faults...)
 }
 
-// Ready tells whether every plugin that says "preload" is loaded, or failed to.
+// Ready tells whether the drop-in folder was read and every plugin that says
+// "preload" is loaded, or failed to.
 func (h *Host) Ready() bool { return h.ready.Load() && h.life.Err() == nil }
 
 func (h *Host) preload() {
 	var wg sync.WaitGroup
+	if h.config.DropIn != "" {
+		wg.Add(1)
+		h.background(func() {
+			defer wg.Done()
+			if _, err := h.Reload(h.life); err != nil && h.life.Err() == nil {
+				h.log.Error("the drop-in folder was not read", "dir", h.config.DropIn, "error", err)
+			}
+		})
+	}
 	for _, p := range h.index.Load().plugins {
 		if !p.record.Preload {
 			continue

@@ -19,11 +19,16 @@ type Request struct {
 	// Upload is the zip itself, in the place of File. It is read once, from the
 	// goroutine of the caller.
 	Upload io.Reader
+
+	dropped *dropped // the files themselves, in the place of both
 }
 
 // source is what the record says of where the package came from.
 func (r Request) source() string {
-	if r.Upload != nil {
+	switch {
+	case r.dropped != nil:
+		return SourceDropIn
+	case r.Upload != nil:
 		return SourceUpload
 	}
 	return r.File
@@ -83,25 +88,36 @@ func (h *Host) Update(ctx context.Context, req Request) (_ Record, err error) {
 	return p.record.clone(), nil
 }
 
-// Drop removes a plugin, with its data folder and its log. No call made after Drop returned succeeds; calls in
-// flight end in peace before it returns.
+// Drop removes a plugin, with its data folder, its configuration and its log; one
+// that lies in the drop-in folder, there, too. No call made after Drop returned
+// succeeds; calls in flight end in peace before it returns.
 //
 // # Errors
 //
-// CodeNotFound, CodeUnavailable; CodeInternal when the removal could not be
+// CodeNotFound, CodeUnavailable; CodeForbidden when it cannot be removed from the
+// drop-in folder; CodeInternal when the removal could not be
 // committed: then the plugin still serves.
-func (h *Host) Drop(ctx context.Context, kind Kind, name string) (err error) {
-	defer func() { err = at(err, "drop", name, "") }()
-	id := id{kind, name}
+func (h *Host) Drop(ctx context.Context, kind Kind, name string) error {
+	return h.drop(ctx, id{kind, name}, true)
+}
+
+// drop removes a plugin; everywhere: also from the drop-in folder, if it is there.
+func (h *Host) drop(ctx context.Context, id id, everywhere bool) (err error) {
+	defer func() { err = at(err, "drop", id.name, "") }()
 	old, unlock, err := h.turn(ctx, id)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	if old == nil {
-		return notInstalled(name)
+		return notInstalled(id.name)
 	}
-	if err := h.store.Delete(kind, name); err != nil {
+	if everywhere && old.record.Source == SourceDropIn {
+		if err := h.removeDropped(id); err != nil {
+			return Fail(CodeForbidden, "it lies in the drop-in folder and cannot be removed there, so the next start would bring it back: remove it there and reload: %w", err)
+		}
+	}
+	if err := h.store.Delete(id.kind, id.name); err != nil {
 		return diskError(err)
 	}
 	h.swap(nil, old)
@@ -153,7 +169,7 @@ func (h *Host) begin(ctx context.Context, req Request) (old *plugin, unlock func
 	if err := CheckName(req.Name); err != nil {
 		return nil, nil, err
 	}
-	if err := archive.CheckURI(req.File); err != nil && req.Upload == nil {
+	if err := archive.CheckURI(req.File); err != nil && req.Upload == nil && req.dropped == nil {
 		return nil, nil, &Error{Code: CodeInvalid, Err: err}
 	}
 	if len(req.Functions) > 0 && !slices.Contains([]Kind{Functions, Wasm, Portables}, req.Kind) {

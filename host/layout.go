@@ -20,6 +20,7 @@ import (
 //	cache/<kind>/<name>/<digest>/            what engines can make again
 //	state/<kind>/<name>/                     the plugin's own data, over all of its versions
 //	etc/<kind>/<name>/                       the files of its package's etc/, for the operator to edit
+//	uploads/<name>                           files that operators put there, to install from
 //	staging/<random>/                        operations under way
 //	lost+found/<kind>/<name>/                what no record named when the store was lost;
 //	                                         its own data as state, state-1, ..., and
@@ -30,6 +31,7 @@ func (l layout) plugins() string { return filepath.Join(l.dir, "plugins") }
 func (l layout) caches() string  { return filepath.Join(l.dir, "cache") }
 func (l layout) states() string  { return filepath.Join(l.dir, "state") }
 func (l layout) etcs() string    { return filepath.Join(l.dir, "etc") }
+func (l layout) uploads() string { return filepath.Join(l.dir, "uploads") }
 func (l layout) staging() string { return filepath.Join(l.dir, "staging") }
 
 func (l layout) plugin(i id) string {

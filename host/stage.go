@@ -48,18 +48,9 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 	}
 	defer os.RemoveAll(work)
 
-	digest, err := h.fetch(ctx, req, filepath.Join(work, "package.zip"))
+	digest, warnings, err := h.obtain(ctx, req, work)
 	if err != nil {
-		return nil, fmt.Errorf("fail to download file %s: %w", clip(req.source()), err)
-	}
-	// eKuiper's clients read this prefix for every fault from here to the
-	// functions' names.
-	install := func(err error) error {
-		return &Error{Code: CodeOf(err), Err: fmt.Errorf("fail to install plugin: %w", cause(err))}
-	}
-	warnings, err := h.unpack(ctx, work)
-	if err != nil {
-		return nil, install(err)
+		return nil, err
 	}
 	id := id{req.Kind, req.Name}
 	if old == nil {
@@ -69,14 +60,14 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 		}
 	}
 	if err := h.prepare(ctx, req, filepath.Join(work, "files")); err != nil {
-		return nil, install(err)
+		return nil, installError(err)
 	}
 	// A package that is installed already stays where it is: its files may be
 	// in use. If they were changed, it is put in their place.
 	intact := false
 	if old != nil && old.record.Digest == digest {
 		if intact, err = sameFiles(filepath.Join(work, "files"), h.layout.files(id, digest)); err != nil {
-			return nil, install(err)
+			return nil, installError(err)
 		}
 	} else {
 		undo.files = func() {
@@ -88,7 +79,7 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 	}
 	if !intact {
 		if err := h.layout.place(work, id, digest); err != nil {
-			return nil, install(err)
+			return nil, installError(err)
 		}
 	}
 	pkg, err := h.openPackage(id, digest)
@@ -96,7 +87,7 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 		err = pkg.checkContents()
 	}
 	if err != nil {
-		return nil, install(err)
+		return nil, installError(err)
 	}
 	m := pkg.Manifest
 	record := Record{Kind: req.Kind, Name: req.Name, Version: pkg.Version, Digest: digest, Source: req.source(),
@@ -108,7 +99,7 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 	}
 	module, record, err := h.choose(ctx, pkg, record)
 	if err != nil {
-		return nil, install(err)
+		return nil, installError(err)
 	}
 	undo.add(func() { h.closeModule(record.id(), module) })
 	record.Functions = functionsOf(req.Functions, pkg, module)
@@ -119,6 +110,27 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 		h.log.Warn("a plugin is not granted all that it asks for", "plugin", id.String(), "capability", d.Capability, "asked", d.Asked, "reason", d.Reason)
 	}
 	return p, nil
+}
+
+// obtain puts the files of a package into work/files, and tells their digest.
+func (h *Host) obtain(ctx context.Context, req Request, work string) (digest string, warnings []string, err error) {
+	if req.dropped != nil {
+		digest, err := h.copyDropped(ctx, *req.dropped, filepath.Join(work, "files"))
+		return digest, nil, err
+	}
+	if digest, err = h.fetch(ctx, req, filepath.Join(work, "package.zip")); err != nil {
+		return "", nil, fmt.Errorf("fail to download file %s: %w", clip(req.source()), err)
+	}
+	if warnings, err = h.unpack(ctx, work); err != nil {
+		return "", nil, installError(err)
+	}
+	return digest, warnings, nil
+}
+
+// installError adds the prefix that eKuiper's clients read before every fault
+// from the unpacking to the functions' names.
+func installError(err error) error {
+	return &Error{Code: CodeOf(err), Err: fmt.Errorf("fail to install plugin: %w", cause(err))}
 }
 
 // prepare makes an unpacked package ready to be placed: it fetches what the
@@ -135,7 +147,7 @@ func (h *Host) prepare(ctx context.Context, req Request, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := pkg.checkContents(); err != nil || !script {
+	if err := pkg.checkContents(); err != nil || !script || req.dropped != nil {
 		return err
 	}
 	return h.runScript(ctx, dir, req.ShellParas, h.logOf(id{req.Kind, req.Name}))

@@ -26,16 +26,23 @@ type Config struct {
 	MaxBody       host.Bytes // of POST /invoke/{function}; default 16 MiB and 64 KiB
 	MaxBatch      host.Bytes // of POST /invoke/{function}/batch; default 16 MiB
 	MaxManagement host.Bytes // of every other request; default 1 MiB
+	MaxPackage    host.Bytes // of a zip or a file that is streamed to disk; default 256 MiB
 	MaxHead       host.Bytes // of a request's line and headers, a buffer of this size a connection; default 8 KiB
 
 	// ReadTimeout is for a whole request to arrive, UploadTimeout for its body
-	// when that is over 64 KiB or of unknown size. WriteTimeout is for an
+	// when that is over 64 KiB or of unknown size. PackageTimeout is for what is
+	// streamed to disk, whose single reads have ReadTimeout. WriteTimeout is for an
 	// answer to be taken, or each part of a batch's. IdleTimeout is for the
 	// next request on a connection.
-	ReadTimeout   time.Duration // default 10 s
-	UploadTimeout time.Duration // default 2 min
-	WriteTimeout  time.Duration // default 30 s
-	IdleTimeout   time.Duration // default 2 min
+	ReadTimeout    time.Duration // default 10 s
+	UploadTimeout  time.Duration // default 2 min
+	PackageTimeout time.Duration // default 5 min
+	WriteTimeout   time.Duration // default 30 s
+	IdleTimeout    time.Duration // default 2 min
+
+	// Stop ends the program gracefully, with an exit code, and returns at once;
+	// nil: requests that ask for it are answered as if they did not.
+	Stop func(exitCode int)
 
 	// Concurrency is how many connections are served at one time, on all
 	// listeners together; default 1024. Those beyond it get a 503. Each may
@@ -44,15 +51,21 @@ type Config struct {
 }
 
 const (
-	defaultMaxBody       = 16<<20 + 64<<10
-	defaultMaxBatch      = 16 << 20
-	defaultMaxManagement = 1 << 20
-	defaultMaxHead       = 8 << 10
-	defaultReadTimeout   = 10 * time.Second
-	defaultUploadTimeout = 2 * time.Minute
-	defaultWriteTimeout  = 30 * time.Second
-	defaultIdleTimeout   = 2 * time.Minute
-	defaultConcurrency   = 1024
+	defaultMaxBody        = 16<<20 + 64<<10
+	defaultMaxBatch       = 16 << 20
+	defaultMaxManagement  = 1 << 20
+	defaultMaxHead        = 8 << 10
+	defaultMaxPackage     = 256 << 20
+	defaultReadTimeout    = 10 * time.Second
+	defaultUploadTimeout  = 2 * time.Minute
+	defaultPackageTimeout = 5 * time.Minute
+	defaultWriteTimeout   = 30 * time.Second
+	defaultIdleTimeout    = 2 * time.Minute
+	defaultConcurrency    = 1024
+
+	// exitAfterChange is the exit code of eKuiper when a client asked it to stop
+	// after a change, for its supervisor to start it again.
+	exitAfterChange = 100
 
 	// smallBody is the size of body that ReadTimeout is enough for.
 	smallBody = 64 << 10
@@ -71,7 +84,7 @@ func (c *Config) complete() error {
 		faults = append(faults, errors.New("a host is needed"))
 	}
 	size := func(name string, value *host.Bytes, standard host.Bytes) {
-		if *value < 0 || *value > math.MaxInt32 {
+		if *value < 0 || *value > math.MaxInt32 && value != &c.MaxPackage {
 			faults = append(faults, fmt.Errorf("%s is %d: it must be between 0 and 2 GiB", name, *value))
 		}
 		if *value == 0 {
@@ -81,6 +94,7 @@ func (c *Config) complete() error {
 	size("MaxBody", &c.MaxBody, defaultMaxBody)
 	size("MaxBatch", &c.MaxBatch, defaultMaxBatch)
 	size("MaxManagement", &c.MaxManagement, defaultMaxManagement)
+	size("MaxPackage", &c.MaxPackage, defaultMaxPackage)
 	size("MaxHead", &c.MaxHead, defaultMaxHead)
 	limit := func(name string, value *time.Duration, standard time.Duration) {
 		if *value < 0 {
@@ -92,6 +106,7 @@ func (c *Config) complete() error {
 	}
 	limit("ReadTimeout", &c.ReadTimeout, defaultReadTimeout)
 	limit("UploadTimeout", &c.UploadTimeout, defaultUploadTimeout)
+	limit("PackageTimeout", &c.PackageTimeout, defaultPackageTimeout)
 	limit("WriteTimeout", &c.WriteTimeout, defaultWriteTimeout)
 	limit("IdleTimeout", &c.IdleTimeout, defaultIdleTimeout)
 	if c.Concurrency < 0 {
@@ -119,6 +134,8 @@ func (s *Server) requestLimits(head *fasthttp.RequestHeader) fasthttp.RequestCon
 		if bytes.IndexByte(rest, '/') >= 0 {
 			limits.MaxRequestBodySize = int(s.config.MaxBatch)
 		}
+	} else {
+		detachBody(head)
 	}
 	// Setting a deadline costs; -1 is a body of unknown size.
 	if n := head.ContentLength(); n > smallBody || n == -1 {

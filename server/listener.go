@@ -159,15 +159,15 @@ type connections struct {
 	open map[net.Conn]struct{}
 }
 
-// changed is called by fasthttp: when a connection is new, and when its last
-// request is over and it is closed.
+// changed is called by fasthttp when a connection is new, and when its last
+// request is over and it is closed; of one that stream has taken, by stream.
 func (c *connections) changed(conn net.Conn, state fasthttp.ConnState) {
 	switch state {
 	case fasthttp.StateNew:
 		c.mu.Lock()
 		c.open[conn] = struct{}{}
 		c.mu.Unlock()
-	case fasthttp.StateClosed, fasthttp.StateHijacked:
+	case fasthttp.StateClosed:
 		c.mu.Lock()
 		delete(c.open, conn)
 		c.mu.Unlock()

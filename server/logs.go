@@ -10,15 +10,13 @@ import (
 
 // pluginLogs answers with the lines that a plugin logged last, the newest last,
 // as text.
-func (s *Server) pluginLogs(ctx *fasthttp.RequestCtx, name string) {
-	const kind = host.Functions
-	if err := host.CheckName(name); err != nil {
-		s.fail(ctx, err, host.Cause(err))
+func (s *Server) pluginLogs(ctx *fasthttp.RequestCtx, kind host.Kind, name string) {
+	if !s.checkedName(ctx, name) {
 		return
 	}
 	lines, err := s.host.Logs(kind, name)
 	if err != nil {
-		s.fail(ctx, err, fmt.Sprintf("logs of %s plugin %s error: %s", kind, name, host.Cause(err)))
+		s.fail(ctx, err, fmt.Sprintf("logs of %s plugin %s error: %s", label(kind), name, host.Cause(err)))
 		return
 	}
 	ctx.Response.Header.SetContentType("text/plain; charset=utf-8")

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strings"
 
 	"github.com/valyala/fasthttp"
 
@@ -52,108 +51,112 @@ func jsonName(kind reflect.Kind) string {
 	return kind.String()
 }
 
-func (s *Server) listPlugins(ctx *fasthttp.RequestCtx) {
-	s.writeJSON(ctx, s.host.List(host.Functions))
+// checkedName answers for a name in a path that cannot be one.
+func (s *Server) checkedName(ctx *fasthttp.RequestCtx, name string) bool {
+	if err := host.CheckName(name); err != nil {
+		s.fail(ctx, err, host.Cause(err))
+		return false
+	}
+	return true
 }
 
-func (s *Server) createPlugin(ctx *fasthttp.RequestCtx) {
-	const kind = host.Functions
-	req, ok := decodePlugin(ctx, kind)
-	if !ok {
+func (s *Server) createPlugin(ctx *fasthttp.RequestCtx, kind host.Kind) {
+	s.withRequest(ctx, kind, "", s.create)
+}
+
+func (s *Server) create(ctx *fasthttp.RequestCtx, req host.Request) {
+	if !s.checkedName(ctx, req.Name) {
 		return
 	}
-	if err := host.CheckName(req.Name); err != nil {
-		s.fail(ctx, err, host.Cause(err))
-		return
-	}
-	if _, err := s.host.Install(s.life, req.of(kind, req.Name)); err != nil {
-		s.fail(ctx, err, createWords(kind, err))
+	if _, err := s.host.Install(s.life, req); err != nil {
+		s.fail(ctx, err, createFailed(req.Kind, err))
 		return
 	}
 	ctx.Response.SetStatusCode(fasthttp.StatusCreated)
-	ctx.Response.SetBodyString(fmt.Sprintf("%s plugin %s is created", kind, req.Name))
+	ctx.Response.SetBodyString(created(req.Kind, req.Name))
 }
 
-func (s *Server) updatePlugin(ctx *fasthttp.RequestCtx, name string) {
-	const kind = host.Functions
-	if err := host.CheckName(name); err != nil {
-		s.fail(ctx, err, host.Cause(err))
-		return
+func (s *Server) updatePlugin(ctx *fasthttp.RequestCtx, kind host.Kind, name string) {
+	if s.checkedName(ctx, name) {
+		s.withRequest(ctx, kind, name, s.update)
 	}
-	req, ok := decodePlugin(ctx, kind)
-	if !ok {
-		return
+}
+
+// update puts a version in the place of another. Of portables, and only of
+// these, one that is not installed is installed, as eKuiper does it.
+func (s *Server) update(ctx *fasthttp.RequestCtx, req host.Request) {
+	_, err := s.host.Describe(req.Kind, req.Name)
+	if err == nil {
+		_, err = s.host.Update(s.life, req)
 	}
-	if err := s.checkUpdate(kind, name, req.Name); err != nil {
-		s.fail(ctx, err, host.Cause(err))
-		return
+	if host.CodeOf(err) == host.CodeNotFound && req.Kind == host.Portables {
+		_, err = s.host.Install(s.life, req)
 	}
-	_, err := s.host.Update(s.life, req.of(kind, name))
 	switch {
 	case err == nil:
-		ctx.Response.SetBodyString(fmt.Sprintf("plugin %s is updated and serves now.", name))
-	case host.CodeOf(err) == host.CodeNotFound: // dropped meanwhile
-		s.fail(ctx, err, updateAbsent(kind, name))
+		ctx.Response.SetBodyString(updated(req.Kind, req.Name))
+	case host.CodeOf(err) == host.CodeNotFound:
+		s.fail(ctx, err, updateAbsent(req.Kind, req.Name))
 	default:
-		s.fail(ctx, err, createWords(kind, err))
+		s.fail(ctx, err, updateFailed(req.Kind, err))
 	}
 }
 
-// checkUpdate refuses what eKuiper refuses before it looks at the package, and
-// a body about another plugin, which eKuiper would install in its place.
-func (s *Server) checkUpdate(kind host.Kind, name, inBody string) error {
-	if inBody != "" {
-		if err := host.CheckName(inBody); err != nil {
-			return err
-		}
-		if inBody != name {
-			return host.Fail(host.CodeInvalid, "the body is about plugin %s, the path about plugin %s: make the two the same, or leave the name out of the body", inBody, name)
-		}
+// withRequest reads what is to be installed and goes on with then. name is that
+// of the path; empty: the request says it.
+func (s *Server) withRequest(ctx *fasthttp.RequestCtx, kind host.Kind, name string, then func(*fasthttp.RequestCtx, host.Request)) {
+	if _, streamed := streamedLength(&ctx.Request.Header); streamed {
+		s.upload(ctx, kind, name, then)
+		return
 	}
-	if _, err := s.host.Describe(kind, name); err != nil {
-		return host.Fail(host.CodeOf(err), "%s", updateAbsent(kind, name))
+	var body pluginRequest
+	if err := decode(ctx.PostBody(), &body); err != nil {
+		writeError(ctx, answerOf(host.CodeInvalid), undecoded(kind, err))
+		return
 	}
-	return nil
+	req := body.of(kind, body.Name)
+	if name != "" {
+		if err := sameName(name, body.Name); err != nil {
+			s.fail(ctx, err, host.Cause(err))
+			return
+		}
+		req.Name = name
+	}
+	then(ctx, req)
 }
 
-func (s *Server) deletePlugin(ctx *fasthttp.RequestCtx, name string) {
-	const kind = host.Functions
-	if err := host.CheckName(name); err != nil {
-		s.fail(ctx, err, host.Cause(err))
+// sameName refuses a body about another plugin than the path, which eKuiper would
+// install in its place.
+func sameName(name, inBody string) error {
+	if inBody == "" || inBody == name {
+		return nil
+	}
+	if err := host.CheckName(inBody); err != nil {
+		return err
+	}
+	return host.Fail(host.CodeInvalid, "the body is about plugin %s, the path about plugin %s: make the two the same, or leave the name out of the body", inBody, name)
+}
+
+// deletePlugin drops a plugin. With ?stop=1 the host ends afterwards, with
+// eKuiper's exit code, except of portables, where eKuiper ignores it.
+func (s *Server) deletePlugin(ctx *fasthttp.RequestCtx, kind host.Kind, name string) {
+	if !s.checkedName(ctx, name) {
 		return
 	}
 	if err := s.host.Drop(s.life, kind, name); err != nil {
-		s.fail(ctx, err, fmt.Sprintf("delete %s plugin %s error: %s", kind, name, host.Cause(err)))
+		s.fail(ctx, err, deleteFailed(kind, name, err))
 		return
 	}
-	ctx.Response.SetBodyString(fmt.Sprintf("%s plugin %s is deleted.", kind, name))
-}
-
-// description is eKuiper's; its version has no leading v.
-type description struct {
-	Name      string   `json:"name"`
-	Version   string   `json:"version"`
-	Functions []string `json:"functions"`
-}
-
-func (s *Server) describePlugin(ctx *fasthttp.RequestCtx, name string) {
-	const kind = host.Functions
-	if err := host.CheckName(name); err != nil {
-		s.fail(ctx, err, host.Cause(err))
-		return
+	stopping := isNative(kind) && isSet(ctx, "stop") && s.config.Stop != nil
+	ctx.Response.SetBodyString(deleted(kind, name, stopping))
+	if stopping {
+		s.config.Stop(exitAfterChange)
 	}
-	r, err := s.host.Describe(kind, name)
-	if err != nil {
-		s.fail(ctx, err, fmt.Sprintf("describe %s plugin %s error: %s", kind, name, host.Cause(err)))
-		return
-	}
-	s.writeJSON(ctx, description{Name: r.Name, Version: strings.TrimPrefix(r.Version, "v"), Functions: list(r.Functions)})
 }
 
 func (s *Server) registerFunctions(ctx *fasthttp.RequestCtx, name string) {
 	const kind = host.Functions
-	if err := host.CheckName(name); err != nil {
-		s.fail(ctx, err, host.Cause(err))
+	if !s.checkedName(ctx, name) {
 		return
 	}
 	if _, err := s.host.Describe(kind, name); err != nil { // eKuiper looks before it reads the body
@@ -174,20 +177,13 @@ func (s *Server) registerFunctions(ctx *fasthttp.RequestCtx, name string) {
 	ctx.Response.SetBodyString(fmt.Sprintf("function plugin %s function list is registered", name))
 }
 
-func decodePlugin(ctx *fasthttp.RequestCtx, kind host.Kind) (req pluginRequest, ok bool) {
-	if err := decode(ctx.PostBody(), &req); err != nil {
-		writeError(ctx, answerOf(host.CodeInvalid), fmt.Sprintf("Invalid body: Error decoding the %s plugin json: %v", kind, err))
-		return req, false
+// isSet tells whether a parameter of the query is 1 or true.
+func isSet(ctx *fasthttp.RequestCtx, parameter string) bool {
+	switch string(ctx.QueryArgs().Peek(parameter)) {
+	case "1", "true":
+		return true
 	}
-	return req, true
-}
-
-func createWords(kind host.Kind, err error) string {
-	return fmt.Sprintf("%s plugins create command error: %s", kind, host.Cause(err))
-}
-
-func updateAbsent(kind host.Kind, name string) string {
-	return fmt.Sprintf("update %s plugin %s error, cannot delete old version: invalid name %s: not exist", kind, name, name)
+	return false
 }
 
 // list makes an absent list an empty one: [], not null.

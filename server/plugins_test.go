@@ -150,7 +150,7 @@ func TestLife(t *testing.T) {
 		{"GET", path + "/echo", "", 200, `{"name":"echo","version":"1.0.0","functions":["echo"]}`},
 		{"GET", path + "/%65cho", "", 200, `{"name":"echo","version":"1.0.0","functions":["echo"]}`},
 		{"GET", "/plugins/udfs", "", 200, `["echo"]`},
-		{"GET", "/plugins/udfs/echo", "", 200, `{"name":"echo","plugin":"echo","encoding":"raw"}`},
+		{"GET", "/plugins/udfs/echo", "", 200, `{"name":"echo","plugin":"echo","kind":"functions","encoding":"raw"}`},
 		{"POST", path, `{"name":"echo","file":"${FILES}/echov1.0.0.zip"}`, 400, `{"error":1000,"message":"functions plugins create command error: invalid name echo: duplicate"}`},
 		{"POST", path, `{"name":"other","file":"${FILES}/echov1.0.0.zip","functions":["echo"]}`, 400, `~function name echo already exists|no build of`},
 		{"POST", path + "/echo/register", "nope", 400, `{"error":1000,"message":"Invalid body: Error decoding the function list json: invalid character 'o' in literal null (expecting 'u')"}`},
@@ -160,7 +160,7 @@ func TestLife(t *testing.T) {
 		{"POST", path + "/echo/register", `{"functions":["echo","absent"]}`, 400, `~^{"error":1000,"message":"function plugins echo register functions error: .*absent`},
 		{"POST", path + "/echo/register", `{"functions":["echo","twin"]}`, 200, "function plugin echo function list is registered"},
 		{"GET", "/plugins/udfs", "", 200, `["echo","twin"]`},
-		{"GET", "/plugins/udfs/twin", "", 200, `{"name":"twin","plugin":"echo","encoding":"raw"}`},
+		{"GET", "/plugins/udfs/twin", "", 200, `{"name":"twin","plugin":"echo","kind":"functions","encoding":"raw"}`},
 		{"GET", path + "/echo", "", 200, `{"name":"echo","version":"1.0.0","functions":["echo","twin"]}`},
 		{"POST", "/invoke/twin", "ab", 200, "abab"},
 
@@ -176,7 +176,7 @@ func TestLife(t *testing.T) {
 		{"DELETE", path + "/echo", "", 404, `{"error":1002,"message":"delete functions plugin echo error: invalid name echo: not exist"}`},
 
 		{"POST", path, `{"NAME":"echo","File":"` + http1.URL + `/echov1.0.0.zip","functions":["echo","twin-second"],"unknown":1}`, 201, "functions plugin echo is created"},
-		{"GET", "/plugins/udfs/twin-second", "", 200, `{"name":"twin-second","plugin":"echo","encoding":"raw"}`},
+		{"GET", "/plugins/udfs/twin-second", "", 200, `{"name":"twin-second","plugin":"echo","kind":"functions","encoding":"raw"}`},
 		{"PUT", path + "/echo", `{"file":"${FILES}/echov2.0.0.zip"}`, 200, "~^plugin echo is updated"},
 		{"GET", path + "/echo", "", 200, `{"name":"echo","version":"2.0.0","functions":["echo"]}`},
 		{"DELETE", path + "/echo", "", 200, "~^functions plugin echo is deleted"},

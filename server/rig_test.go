@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -349,4 +350,48 @@ func (r *rig) send(client *http.Client, base, method, path string, body io.Reade
 		r.Fatalf("%s %s: read the answer: %v", method, path, err)
 	}
 	return got{resp.StatusCode, resp.Header, string(text)}
+}
+
+// read returns a file of the rig's folder.
+func (r *rig) read(file string) string {
+	data, err := os.ReadFile(filepath.Join(r.dir, file))
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
+}
+
+// post sends a body of a type.
+func (r *rig) post(path, kind, body string) got {
+	r.Helper()
+	return r.submit("POST", path, kind, strings.NewReader(body))
+}
+
+func (r *rig) submit(method, path, kind string, body io.Reader) got {
+	r.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), testLimit)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, r.base+path, body)
+	if err != nil {
+		r.Fatal(err)
+	}
+	req.Header.Set("Content-Type", kind)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		r.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		r.Fatalf("%s %s: read the answer: %v", method, path, err)
+	}
+	return got{resp.StatusCode, resp.Header, string(text)}
+}
+
+func jsonOf(value any) string {
+	data, err := json.Marshal(value)
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
 }

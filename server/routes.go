@@ -25,6 +25,9 @@ const (
 	routeLogs
 	routeRegister
 	routeUDFs
+	routeUploads
+	routeTransfer
+	routeControl
 	routeInformation
 	routeHealth
 	routeMetrics
@@ -40,6 +43,9 @@ var routeNames = [numRoutes]string{
 	routeLogs:        "logs",
 	routeRegister:    "register",
 	routeUDFs:        "udfs",
+	routeUploads:     "uploads",
+	routeTransfer:    "transfer",
+	routeControl:     "control",
 	routeInformation: "information",
 	routeHealth:      "health",
 	routeMetrics:     "metrics",
@@ -57,6 +63,9 @@ func (c *requestCounts) add(r route, status int) {
 
 const (
 	invokePrefix = "/invoke/"
+
+	uploadsPath = "/config/uploads"
+	restorePath = "/data/restore"
 
 	// nameParam is the router's name for the plugin or function in a path.
 	nameParam = "name"
@@ -81,16 +90,28 @@ func (s *Server) routes() *router.Router {
 	handle(routeInvoke, "/invoke/{name}", s.named(s.invoke), post)
 	handle(routeBatch, "/invoke/{name}/batch", s.named(s.batch), post)
 
-	handle(routePlugins, "/plugins/functions", s.listPlugins, get, head)
-	handle(routePlugins, "/plugins/functions", s.createPlugin, post)
-	handle(routePlugins, "/plugins/functions/{name}", s.named(s.describePlugin), get, head)
-	handle(routePlugins, "/plugins/functions/{name}", s.named(s.updatePlugin), put)
-	handle(routePlugins, "/plugins/functions/{name}", s.named(s.deletePlugin), del)
-	handle(routeStatus, "/plugins/functions/{name}/status", s.named(s.pluginStatus), get, head)
-	handle(routeLogs, "/plugins/functions/{name}/logs", s.named(s.pluginLogs), get, head)
+	for _, kind := range host.Kinds() {
+		all := "/plugins/" + kind.String()
+		one := all + "/{name}"
+		handle(routePlugins, all, ofKind(kind, s.listPlugins), get, head)
+		handle(routePlugins, all, ofKind(kind, s.createPlugin), post)
+		handle(routePlugins, one, s.namedOf(kind, s.describePlugin), get, head)
+		handle(routePlugins, one, s.namedOf(kind, s.updatePlugin), put)
+		handle(routePlugins, one, s.namedOf(kind, s.deletePlugin), del)
+		handle(routeStatus, one+"/status", s.namedOf(kind, s.pluginStatus), get, head)
+		handle(routeLogs, one+"/logs", s.namedOf(kind, s.pluginLogs), get, head)
+	}
 	handle(routeRegister, "/plugins/functions/{name}/register", s.named(s.registerFunctions), post)
 	handle(routeUDFs, "/plugins/udfs", s.listUDFs, get, head)
 	handle(routeUDFs, "/plugins/udfs/{name}", s.named(s.describeUDF), get, head)
+
+	handle(routeUploads, uploadsPath, s.listUploads, get, head)
+	handle(routeUploads, uploadsPath, s.createUpload, post)
+	handle(routeUploads, uploadsPath+"/{name}", s.named(s.deleteUpload), del)
+	handle(routeTransfer, "/data/export", s.export, get, head)
+	handle(routeTransfer, "/data/import", s.imports, post)
+	handle(routeControl, "/plugins/reload", s.reload, post)
+	handle(routeControl, "/stop", s.stop, post)
 
 	handle(routeInformation, "/", s.information, get, head, post)
 	handle(routeHealth, "/ping", s.ping, get, head)
@@ -113,6 +134,9 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		ctx.Request.URI().SetPath("/")
 	}
 	s.router.Handler(ctx)
+	if _, streamed := streamedLength(&ctx.Request.Header); streamed && !ctx.Hijacked() {
+		lingerAfter(ctx.Conn()) // the body is still coming
+	}
 }
 
 // invoked cuts the function out of /invoke/{function}. Anything out of the
@@ -132,11 +156,25 @@ func invoked(path []byte) (name string, ok bool) {
 	return unsafe.String(unsafe.SliceData(rest), len(rest)), true
 }
 
+// counted counts the answers. One that is made later, by an upload, is counted
+// then.
 func (s *Server) counted(r route, handler fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		handler(ctx)
-		s.requests.add(r, ctx.Response.StatusCode())
+		if !ctx.Hijacked() {
+			s.requests.add(r, ctx.Response.StatusCode())
+		}
 	}
+}
+
+// ofKind binds a handler to a kind of plugins.
+func ofKind(kind host.Kind, handler func(*fasthttp.RequestCtx, host.Kind)) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) { handler(ctx, kind) }
+}
+
+// namedOf is named for a handler of one plugin.
+func (s *Server) namedOf(kind host.Kind, handler func(*fasthttp.RequestCtx, host.Kind, string)) fasthttp.RequestHandler {
+	return s.named(func(ctx *fasthttp.RequestCtx, name string) { handler(ctx, kind, name) })
 }
 
 // named decodes the name in a path. The name is the handler's to keep; whether

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -22,7 +23,17 @@ type Host interface {
 	Drop(ctx context.Context, kind host.Kind, name string) error
 	Register(ctx context.Context, kind host.Kind, name string, functions []string) error
 
+	Reload(context.Context) (host.Reloaded, error)
+	Export() []host.Request
+	Import(ctx context.Context, plugins []host.Request, partial bool) map[host.Ref]error
+
+	SaveUpload(ctx context.Context, name string, content io.Reader) (path string, err error)
+	FetchUpload(ctx context.Context, name, uri string) (path string, err error)
+	Uploads() (paths []string, err error)
+	RemoveUpload(name string) error
+
 	List(host.Kind) []string
+	File(r host.Record, file string) string
 	Describe(host.Kind, string) (host.Record, error)
 	Status(host.Kind, string) (host.Status, error)
 	Statuses() []host.Status

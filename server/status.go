@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -16,8 +15,8 @@ type pluginState struct {
 	Kind      string          `json:"kind"`
 	Name      string          `json:"name"`
 	Version   string          `json:"version"`
-	Status    host.State      `json:"status"`
-	ErrMsg    string          `json:"errMsg"`   // why it could not be loaded
+	Status    string          `json:"status"`   // a host.State; of portables, in eKuiper's words
+	ErrMsg    string          `json:"errMsg"`   // why it could not be loaded, or cannot be called
 	RefCount  map[string]int  `json:"refCount"` // by rule; there are none yet
 	Engine    string          `json:"engine"`
 	Refused   []host.Refusal  `json:"refused"` // engines that did not take it
@@ -55,15 +54,13 @@ type functionState struct {
 	Mean   float64           `json:"meanMicros,omitempty"`
 }
 
-func (s *Server) pluginStatus(ctx *fasthttp.RequestCtx, name string) {
-	const kind = host.Functions
-	if err := host.CheckName(name); err != nil {
-		s.fail(ctx, err, host.Cause(err))
+func (s *Server) pluginStatus(ctx *fasthttp.RequestCtx, kind host.Kind, name string) {
+	if !s.checkedName(ctx, name) {
 		return
 	}
 	status, err := s.host.Status(kind, name)
 	if err != nil {
-		s.fail(ctx, err, fmt.Sprintf("status of %s plugin %s error: %s", kind, name, host.Cause(err)))
+		s.fail(ctx, err, statusFailed(kind, name, err))
 		return
 	}
 	s.writeJSON(ctx, stateOf(status))
@@ -72,16 +69,14 @@ func (s *Server) pluginStatus(ctx *fasthttp.RequestCtx, name string) {
 func stateOf(status host.Status) pluginState {
 	state := pluginState{
 		Kind: status.Kind.String(), Name: status.Name, Version: strings.TrimPrefix(status.Version, "v"),
-		Status: status.State, RefCount: map[string]int{},
+		Status: status.State.String(), RefCount: map[string]int{},
 		Engine: status.Engine, Refused: list(status.Refused), Digest: status.Digest, Source: status.Source,
 		Installed: status.Installed, Warnings: status.Warnings,
 		InFlight: status.InFlight, LastError: status.LastError,
 		Functions: []functionState{}, Fuel: status.Fuel,
 		Capabilities: capabilityStateOf(status.Capabilities),
 	}
-	if status.LoadError != nil {
-		state.ErrMsg = clip(host.Cause(status.LoadError))
-	}
+	state.Status, state.ErrMsg = health(status)
 	if m := status.Module; m != nil {
 		state.Module = &moduleState{Form: m.Form, Instances: m.Instances, Busy: m.Busy, Memory: m.Memory, Pid: m.Pid,
 			Isolation: m.Isolation, Interruption: m.Interruption, Notes: m.Notes}
@@ -99,6 +94,26 @@ func stateOf(status host.Status) pluginState {
 		state.Functions = append(state.Functions, f)
 	}
 	return state
+}
+
+// portableStates are eKuiper's words for the state of a portable plugin.
+var portableStates = map[host.State]string{
+	host.StateIdle: "stop", host.StateLoading: "initializing", host.StateActive: "running", host.StateFailed: "error",
+}
+
+// health is a plugin's state in a word, and what is wrong with it.
+func health(status host.Status) (state, fault string) {
+	is := status.State
+	switch {
+	case status.LoadError != nil:
+		fault = clip(host.Cause(status.LoadError))
+	case status.Module != nil && status.Module.Unavailable != "":
+		is, fault = host.StateFailed, status.Module.Unavailable
+	}
+	if status.Kind == host.Portables {
+		return portableStates[is], fault
+	}
+	return is.String(), fault
 }
 
 func functionStateOf(name string, f host.FunctionFigures) functionState {

@@ -8,21 +8,38 @@ import (
 	"berth/host"
 )
 
+// listUDFs lists the functions of plugins of every kind: names, or objects with
+// ?detail=1.
 func (s *Server) listUDFs(ctx *fasthttp.RequestCtx) {
-	s.writeJSON(ctx, s.host.FunctionNames())
+	names := s.host.FunctionNames()
+	if !isSet(ctx, "detail") {
+		s.writeJSON(ctx, names)
+		return
+	}
+	all := []udf{}
+	for _, name := range names {
+		if r, err := s.host.FunctionPlugin(name); err == nil { // else it was dropped meanwhile
+			all = append(all, udfOf(name, r))
+		}
+	}
+	s.writeJSON(ctx, all)
 }
 
-// udf tells which plugin a function is of, and what it takes and gives; the
-// latter eKuiper does not tell.
+// udf tells which plugin a function is of, and what it takes and gives; kind and
+// encoding eKuiper does not tell.
 type udf struct {
 	Name     string        `json:"name"`
 	Plugin   string        `json:"plugin"`
+	Kind     host.Kind     `json:"kind"`
 	Encoding host.Encoding `json:"encoding"`
 }
 
+func udfOf(name string, r host.Record) udf {
+	return udf{Name: name, Plugin: r.Name, Kind: r.Kind, Encoding: r.Encodings[name]}
+}
+
 func (s *Server) describeUDF(ctx *fasthttp.RequestCtx, name string) {
-	if err := host.CheckName(name); err != nil {
-		s.fail(ctx, err, host.Cause(err))
+	if !s.checkedName(ctx, name) {
 		return
 	}
 	r, err := s.host.FunctionPlugin(name)
@@ -30,5 +47,5 @@ func (s *Server) describeUDF(ctx *fasthttp.RequestCtx, name string) {
 		s.fail(ctx, err, fmt.Sprintf("describe function %s error: %s", name, host.Cause(err)))
 		return
 	}
-	s.writeJSON(ctx, udf{Name: name, Plugin: r.Name, Encoding: r.Encodings[name]})
+	s.writeJSON(ctx, udfOf(name, r))
 }

@@ -60,7 +60,7 @@ func parseURI(uri string) (*url.URL, error) {
 // Ending ctx ends the download at once; limits.Timeout passing is an [ErrDownload] and a context.DeadlineExceeded.
 // Fetch may be called concurrently, and leaves no connection open.
 func Fetch(ctx context.Context, uri string, dst io.Writer, limits Limits) (Fetched, error) {
-	return fetch(ctx, uri, dst, limits.withDefaults(), nil)
+	return fetch(ctx, uri, dst, limits.WithDefaults(), nil)
 }
 
 // fetch is Fetch with certificate roots to choose; nil stands for the system's.
@@ -79,7 +79,7 @@ func FetchFile(ctx context.Context, uri string, headers map[string]string, dst i
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return Fetched{}, &Error{Err: fmt.Errorf("%w %s", ErrInvalidURI, quote(uri))}
 	}
-	return download{url: u, headers: headers, what: "the file"}.run(ctx, dst, limits.withDefaults())
+	return download{url: u, headers: headers, what: "the file"}.run(ctx, dst, limits.WithDefaults())
 }
 
 // download is one file to fetch.

@@ -151,7 +151,7 @@ func TestFetch(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got bytes.Buffer
-			limits := Limits{Download: want.Size}.withDefaults()
+			limits := Limits{Download: want.Size}.WithDefaults()
 			fetched, err := fetch(t.Context(), uri, &got, limits, roots)
 			if err != nil || fetched != want || got.String() != body {
 				t.Errorf("got %v, %v, %d bytes; want %v", fetched, err, got.Len(), want)
@@ -219,7 +219,7 @@ func TestFetchRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got bytes.Buffer
-			fetched, err := fetch(t.Context(), test.uri, &got, Limits{Download: limit}.withDefaults(), roots)
+			fetched, err := fetch(t.Context(), test.uri, &got, Limits{Download: limit}.WithDefaults(), roots)
 			var typed *Error
 			if !errors.Is(err, test.kind) || !errors.As(err, &typed) || fetched != (Fetched{}) {
 				t.Fatalf("got %v, %v; want %v", fetched, err, test.kind)

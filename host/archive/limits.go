@@ -37,8 +37,8 @@ type Limits struct {
 	Timeout time.Duration
 }
 
-// withDefaults returns l with every field set.
-func (l Limits) withDefaults() Limits {
+// WithDefaults returns l with every field set.
+func (l Limits) WithDefaults() Limits {
 	if l.Download <= 0 {
 		l.Download = DefaultDownload
 	}

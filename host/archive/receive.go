@@ -11,7 +11,7 @@ import (
 //
 // Errors are of type [*Error] and wrap [ErrDownload] or [ErrTooLarge]; those of dst wrap only their cause.
 func Receive(ctx context.Context, src io.Reader, dst io.Writer, limits Limits) (Fetched, error) {
-	fetched, err := download{what: "the zip"}.receive(ctx, dst, src, -1, limits.withDefaults())
+	fetched, err := download{what: "the zip"}.receive(ctx, dst, src, -1, limits.WithDefaults())
 	if err != nil {
 		return Fetched{}, &Error{Err: err}
 	}

@@ -43,7 +43,7 @@ type Entry struct {
 // Unpack may be called concurrently for different roots. It neither closes root nor keeps it or source.
 func Unpack(ctx context.Context, source io.ReaderAt, size int64, root *os.Root, limits Limits) (Contents, error) {
 	// The section turns offsets that make no sense into io.EOF, whatever source would make of them.
-	p, err := newPlan(ctx, io.NewSectionReader(source, 0, max(size, 0)), size, limits.withDefaults())
+	p, err := newPlan(ctx, io.NewSectionReader(source, 0, max(size, 0)), size, limits.WithDefaults())
 	if err != nil {
 		return Contents{}, err
 	}

@@ -29,7 +29,7 @@ func unpack(t testing.TB, b []byte, limits Limits) (Contents, string, error) {
 	if err != nil && !reflect.DeepEqual(contents, Contents{}) {
 		t.Errorf("got %v beside the error %v", contents, err)
 	}
-	if sum, most := written(t, path), limits.withDefaults().Unpacked; sum > most {
+	if sum, most := written(t, path), limits.WithDefaults().Unpacked; sum > most {
 		t.Errorf("wrote %d bytes, the limit is %d", sum, most)
 	}
 	return contents, path, err
@@ -314,7 +314,7 @@ func TestDirectoryBomb(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			_, err := newPlan(t.Context(), bytes.NewReader(b), int64(len(b)), Limits{Files: 100}.withDefaults())
+			_, err := newPlan(t.Context(), bytes.NewReader(b), int64(len(b)), Limits{Files: 100}.WithDefaults())
 			runtime.ReadMemStats(&after)
 			if !errors.Is(err, ErrTooMany) {
 				t.Errorf("got %v", err)

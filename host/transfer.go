@@ -1,0 +1,97 @@
+package host
+
+import (
+	"context"
+	"errors"
+)
+
+// Ref names a plugin.
+type Ref struct {
+	Kind Kind
+	Name string
+}
+
+// Export returns, for every installed plugin, the request that would install it
+// again, sorted by kind and name. Of a plugin that was uploaded or dropped in,
+// File is no URI but SourceUpload or SourceDropIn.
+func (h *Host) Export() []Request {
+	plugins := h.index.Load().sorted()
+	requests := make([]Request, 0, len(plugins))
+	for _, p := range plugins {
+		r := p.record.clone()
+		requests = append(requests, Request{Kind: r.Kind, Name: r.Name, File: r.Source, Functions: r.Requested, ShellParas: r.ShellParas})
+	}
+	return requests
+}
+
+// Import installs plugins, one after the other. Unless partial, those that are
+// installed already are updated, and all others are dropped at the end, when
+// everything could be imported that needs none of their functions' names;
+// partial leaves both alone. What fails is returned by plugin; a plugin whose
+// update fails serves on in its old version. Plugins of the drop-in folder are
+// never dropped.
+//
+// A plugin whose source is not a URI is left as it is if it is installed, and an
+// error otherwise.
+func (h *Host) Import(ctx context.Context, plugins []Request, partial bool) map[Ref]error {
+	faults := map[Ref]error{}
+	wanted := map[Ref]bool{}
+	var clashes []Request
+	for _, req := range plugins {
+		ref := Ref{req.Kind, req.Name}
+		if wanted[ref] {
+			faults[ref] = Fail(CodeInvalid, "it is named twice")
+			continue
+		}
+		wanted[ref] = true
+		err := h.importOne(ctx, req, partial)
+		switch {
+		case err != nil && CodeOf(err) == CodeConflict && !partial:
+			clashes = append(clashes, req) // perhaps with one that is about to be dropped
+		case err != nil:
+			faults[ref] = err
+		}
+	}
+	if partial || len(faults) > 0 {
+		for _, req := range clashes {
+			faults[Ref{req.Kind, req.Name}] = Fail(CodeConflict, "one of its functions' names is taken")
+		}
+		return faults
+	}
+	for _, p := range h.index.Load().sorted() {
+		ref := Ref{p.record.Kind, p.record.Name}
+		if wanted[ref] || p.record.Source == SourceDropIn {
+			continue
+		}
+		if err := h.Drop(ctx, ref.Kind, ref.Name); err != nil && CodeOf(err) != CodeNotFound {
+			faults[ref] = err
+		}
+	}
+	for _, req := range clashes {
+		if err := h.importOne(ctx, req, partial); err != nil {
+			faults[Ref{req.Kind, req.Name}] = err
+		}
+	}
+	return faults
+}
+
+func (h *Host) importOne(ctx context.Context, req Request, partial bool) error {
+	_, err := h.Describe(req.Kind, req.Name)
+	installed := err == nil
+	switch {
+	case err != nil && !errors.Is(err, ErrNotFound):
+		return err
+	case installed && partial:
+		return nil
+	case req.File == SourceUpload || req.File == SourceDropIn:
+		if installed {
+			return nil
+		}
+		return Fail(CodeInvalid, "it came to the other host as %q, so there is no address to fetch it from: upload it here, or move everything with berth backup and berth restore", req.File)
+	case installed:
+		_, err = h.Update(ctx, req)
+	default:
+		_, err = h.Install(ctx, req)
+	}
+	return err
+}
