@@ -1,0 +1,1 @@
+zuUs4bmjAfq6bwgbMHhOt9EWb5ijBVxn9UWw+r/+FCGamPH39GqpW6MYDXvicka/HUVLtBxGKMkrpMYui+5QAg==
