@@ -81,3 +81,27 @@ func TestCodeRange(t *testing.T) {
 }
 
 func TestStateRange(t *testing.T) { walkEnum[State](t, int(numStates), nil) }
+
+func TestSignatureModeRange(t *testing.T) {
+	walkEnum(t, int(numSignatureModes), ParseSignatureMode)
+	if got := len(SignatureModes()); got != int(numSignatureModes) {
+		t.Errorf("SignatureModes() has %d values, want %d", got, numSignatureModes)
+	}
+}
+
+// TestSignatureStateRange: the first state, that nobody looked, has no name.
+func TestSignatureStateRange(t *testing.T) {
+	seen := map[string]bool{}
+	for i := range int(numSignatureStates) {
+		s := SignatureState(i)
+		text, err := s.MarshalText()
+		var back SignatureState
+		if err != nil || back.UnmarshalText(text) != nil || back != s || seen[string(text)] || (len(text) == 0) != (s == SignatureUnknown) {
+			t.Errorf("state %d is written %q, %v, and read as %v", i, text, err, back)
+		}
+		seen[string(text)] = true
+	}
+	if err := new(SignatureState).UnmarshalText([]byte("no such name")); err == nil || seen[numSignatureStates.String()] {
+		t.Error("it takes what is no name")
+	}
+}

@@ -23,10 +23,7 @@ func (h *Host) fetch(ctx context.Context, req Request, path string) (digest stri
 	} else {
 		fetched, err = archive.Fetch(ctx, req.File, f, h.config.Archive)
 	}
-	if errors.Is(err, archive.ErrDownload) || errors.Is(err, archive.ErrTooLarge) {
-		err = &Error{Code: CodeInvalid, Err: err}
-	}
-	return fetched.Digest, errors.Join(err, f.Close())
+	return fetched.Digest, errors.Join(fetchError(err), f.Close())
 }
 
 // unpack unpacks work/package.zip into work/files.

@@ -21,11 +21,12 @@ type Config struct {
 	Cache   Cache    // the caller closes it after the host
 	Engines []Engine // in the order of preference
 
-	Limits  Limits         // zero: DefaultLimits
-	Policy  Policy         // zero: plugins are granted nothing
-	Archive archive.Limits // zero fields: archive's defaults
-	DropIn  string         // a folder of plugins that are installed by lying in it; empty: none
-	Scripts Scripts        // zero: install.sh of packages is run, for at most 5 min
+	Limits     Limits         // zero: DefaultLimits
+	Policy     Policy         // zero: plugins are granted nothing
+	Archive    archive.Limits // zero fields: archive's defaults
+	DropIn     string         // a folder of plugins that are installed by lying in it; empty: none
+	Signatures Signatures     // of packages; zero: nobody looks
+	Scripts    Scripts        // zero: install.sh of packages is run, for at most 5 min
 
 	Drain           time.Duration // how long calls may end in peace on drop, update and eviction; 0: 10 s
 	LoadTimeout     time.Duration // of one load; 0: 60 s. Compiling is not interrupted
@@ -139,6 +140,9 @@ func (c *Config) complete() error {
 	refuse(l.Timeout < 0, "Limits: the timeout cannot be negative; 0 means none")
 	if err := c.Policy.Validate(); err != nil {
 		faults = append(faults, fmt.Errorf("Policy: %w", err))
+	}
+	if err := c.Signatures.Validate(); err != nil {
+		faults = append(faults, fmt.Errorf("Signatures: %w", err))
 	}
 	refuse(l.Fuel < 0, "Limits: fuel cannot be negative; 0 means no bound")
 	dir, err := filepath.Abs(c.Dir)

@@ -13,6 +13,8 @@ type Request struct {
 	Kind       Kind
 	Name       string
 	File       string   // where the zip is: http, https or file
+	SHA256     string   // the zip's digest in hex; empty: it is not compared
+	Signature  string   // of the zip, as berth sign writes it; empty: what lies beside the zip
 	Functions  []string // names of its functions; empty: as the package says
 	ShellParas []string // arguments of the package's install.sh
 
@@ -40,8 +42,9 @@ func (r Request) source() string {
 //
 // # Errors
 //
-// CodeInvalid: name, URI, package, manifest or build; the cause says what to
-// change. CodeConflict: the name or one of its functions is taken.
+// CodeInvalid: name, URI, digest, package, manifest or build; the cause says what
+// to change. CodeForbidden: the operator wants another signature, or no downloads
+// from there. CodeConflict: the name or one of its functions is taken.
 // CodeUnavailable: the disk is full, or the host shuts down. CodeTimeout and
 // CodeCanceled when ctx ended first.
 func (h *Host) Install(ctx context.Context, req Request) (_ Record, err error) {
@@ -171,6 +174,9 @@ func (h *Host) begin(ctx context.Context, req Request) (old *plugin, unlock func
 	}
 	if err := archive.CheckURI(req.File); err != nil && req.Upload == nil && req.dropped == nil {
 		return nil, nil, &Error{Code: CodeInvalid, Err: err}
+	}
+	if err := checkDigest(req.SHA256); err != nil {
+		return nil, nil, err
 	}
 	if len(req.Functions) > 0 && !slices.Contains([]Kind{Functions, Wasm, Portables}, req.Kind) {
 		return nil, nil, Fail(CodeInvalid, "property 'functions': plugins of the kind %s have none", req.Kind)

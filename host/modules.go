@@ -96,10 +96,11 @@ func (m WasmModule) stage(ctx context.Context, file string, limits archive.Limit
 		return hex.EncodeToString(sum[:]), errors.Join(err, f.Sync())
 	}
 	fetched, err := archive.FetchFile(ctx, m.source.url, m.source.headers, f, limits)
-	if errors.Is(err, archive.ErrInvalidURI) || errors.Is(err, archive.ErrDownload) || errors.Is(err, archive.ErrTooLarge) {
-		return "", &Error{Code: CodeInvalid, Err: fmt.Errorf("it cannot be fetched: %w", err)}
+	if err != nil {
+		err = fetchError(err)
+		return "", &Error{Code: CodeOf(err), Err: fmt.Errorf("it cannot be fetched: %w", cause(err))}
 	}
-	return fetched.Digest, errors.Join(err, f.Sync())
+	return fetched.Digest, f.Sync()
 }
 
 // hashFile hashes a file of a package, which must be there.

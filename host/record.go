@@ -19,6 +19,9 @@ type Record struct {
 	Requested  []string `json:"requested,omitempty"`
 	ShellParas []string `json:"shellParas,omitempty"`
 
+	Signature SignatureState `json:"signature,omitempty"` // as it was when it was installed
+	SignedBy  string         `json:"signedBy,omitempty"`  // the fingerprint of the key, if it is valid
+
 	// Functions are the names by which its functions are called; no two
 	// plugins share one.
 	Functions []string `json:"functions,omitempty"`

@@ -48,10 +48,11 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 	}
 	defer os.RemoveAll(work)
 
-	digest, warnings, err := h.obtain(ctx, req, work)
+	got, err := h.obtain(ctx, req, work)
 	if err != nil {
 		return nil, err
 	}
+	digest := got.digest
 	id := id{req.Kind, req.Name}
 	if old == nil {
 		undo.add(func() { h.forgetLasting(id) })
@@ -92,7 +93,8 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 	m := pkg.Manifest
 	record := Record{Kind: req.Kind, Name: req.Name, Version: pkg.Version, Digest: digest, Source: req.source(),
 		Requested: slices.Clone(req.Functions), ShellParas: slices.Clone(req.ShellParas),
-		Preload: m.Preload, Warnings: warnings, Installed: time.Now().UTC()}
+		Preload: m.Preload, Warnings: got.warnings, Installed: time.Now().UTC()}
+	got.proof.note(&record)
 	if req.Kind == Portables {
 		record.Sources, record.Sinks = slices.Clone(m.Sources), slices.Clone(m.Sinks)
 		record.Language, record.Executable, record.VirtualEnv, record.Env = m.Language, m.Executable, m.VirtualEnv, m.Env
@@ -112,19 +114,30 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 	return p, nil
 }
 
-// obtain puts the files of a package into work/files, and tells their digest.
-func (h *Host) obtain(ctx context.Context, req Request, work string) (digest string, warnings []string, err error) {
+// obtained is a package whose files are there.
+type obtained struct {
+	digest   string
+	warnings []string
+	proof    proof
+}
+
+// obtain puts the files of a package into work/files. What lies in the drop-in
+// folder the operator put there: it needs no signature.
+func (h *Host) obtain(ctx context.Context, req Request, work string) (got obtained, err error) {
 	if req.dropped != nil {
-		digest, err := h.copyDropped(ctx, *req.dropped, filepath.Join(work, "files"))
-		return digest, nil, err
+		got.digest, err = h.copyDropped(ctx, *req.dropped, filepath.Join(work, "files"))
+		return got, err
 	}
-	if digest, err = h.fetch(ctx, req, filepath.Join(work, "package.zip")); err != nil {
-		return "", nil, fmt.Errorf("fail to download file %s: %w", clip(req.source()), err)
+	if got.digest, err = h.fetch(ctx, req, filepath.Join(work, "package.zip")); err != nil {
+		return got, fmt.Errorf("fail to download file %s: %w", clip(req.source()), err)
 	}
-	if warnings, err = h.unpack(ctx, work); err != nil {
-		return "", nil, installError(err)
+	if got.proof, err = h.prove(ctx, req, got.digest); err != nil {
+		return got, installError(err)
 	}
-	return digest, warnings, nil
+	if got.warnings, err = h.unpack(ctx, work); err != nil {
+		return got, installError(err)
+	}
+	return got, nil
 }
 
 // installError adds the prefix that eKuiper's clients read before every fault

@@ -17,12 +17,14 @@ import (
 type pluginRequest struct {
 	Name       string   `json:"name"`
 	File       string   `json:"file"`
+	SHA256     string   `json:"sha256"`    // Berth's own, as the next
+	Signature  string   `json:"signature"` // one line of base64
 	ShellParas []string `json:"shellParas"`
 	Functions  []string `json:"functions"`
 }
 
 func (r pluginRequest) of(kind host.Kind, name string) host.Request {
-	return host.Request{Kind: kind, Name: name, File: r.File, Functions: r.Functions, ShellParas: r.ShellParas}
+	return host.Request{Kind: kind, Name: name, File: r.File, SHA256: r.SHA256, Signature: r.Signature, Functions: r.Functions, ShellParas: r.ShellParas}
 }
 
 // decode reads the first JSON value of a body, as eKuiper does: what comes

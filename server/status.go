@@ -33,6 +33,9 @@ type pluginState struct {
 
 	Fuel         uint64           `json:"fuel,omitempty"`         // of all calls since the host started
 	Capabilities *capabilityState `json:"capabilities,omitempty"` // if it asks for any
+
+	Signature host.SignatureState `json:"signature"`          // when it was installed; "" if nobody looked
+	SignedBy  string              `json:"signedBy,omitempty"` // the fingerprint of the key
 }
 
 type moduleState struct {
@@ -75,6 +78,7 @@ func stateOf(status host.Status) pluginState {
 		InFlight: status.InFlight, LastError: status.LastError,
 		Functions: []functionState{}, Fuel: status.Fuel,
 		Capabilities: capabilityStateOf(status.Capabilities),
+		Signature:    status.Signature, SignedBy: status.SignedBy,
 	}
 	state.Status, state.ErrMsg = health(status)
 	if m := status.Module; m != nil {

@@ -27,6 +27,7 @@ type edge struct{ from, to, why string }
 // and tests may import anything of ours.
 var allowed = []edge{
 	{"berth/host", "berth/host/archive", "the way of a package begins with fetching and unpacking"},
+	{"berth/host", "berth/host/signing", "the way of a package has who signed it checked"},
 	{"berth/host/store", "berth/host", "it implements host.Store"},
 	{"berth/host/store", "go.etcd.io/bbolt", "what is installed is remembered in bbolt"},
 	{"berth/host/lookup", "berth/host", "it implements host.Cache"},

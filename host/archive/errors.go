@@ -16,6 +16,9 @@ var (
 	// is not accepted, a broken transfer, not a regular file, or longer than Limits.Timeout.
 	ErrDownload = errors.New("download failed")
 
+	// ErrForbidden: Limits.Sources does not allow the address, or one that it redirects to.
+	ErrForbidden = errors.New("forbidden source")
+
 	// ErrNotZip: the bytes are not a zip. It wraps [zip.ErrFormat] and has the same text.
 	ErrNotZip = fmt.Errorf("%w", zip.ErrFormat)
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"strings"
@@ -54,10 +55,11 @@ func parseURI(uri string) (*url.URL, error) {
 //
 // Over http and https, at most five redirects are followed, none from https to http, and only the status 200 is accepted;
 // certificates are verified against the system's roots. The proxy is the one that the environment names (HTTP_PROXY,
-// HTTPS_PROXY, NO_PROXY), as operators expect of any program. A file uri must name a regular file, or a link to one.
+// HTTPS_PROXY, NO_PROXY), as operators expect of any program, unless limits.Sources has addresses. A file uri must name a
+// regular file, or a link to one.
 //
-// Errors are of type [*Error] and wrap [ErrInvalidURI], [ErrDownload] or [ErrTooLarge]; those of dst wrap only their cause.
-// Ending ctx ends the download at once; limits.Timeout passing is an [ErrDownload] and a context.DeadlineExceeded.
+// Errors are of type [*Error] and wrap [ErrInvalidURI], [ErrForbidden], [ErrDownload] or [ErrTooLarge]; those of dst wrap only
+// their cause. An ErrDownload because there is no such file, or the server says 404, wraps fs.ErrNotExist too. Ending ctx ends the download at once; limits.Timeout passing is an [ErrDownload] and a context.DeadlineExceeded.
 // Fetch may be called concurrently, and leaves no connection open.
 func Fetch(ctx context.Context, uri string, dst io.Writer, limits Limits) (Fetched, error) {
 	return fetch(ctx, uri, dst, limits.WithDefaults(), nil)
@@ -70,6 +72,27 @@ func fetch(ctx context.Context, uri string, dst io.Writer, limits Limits, roots 
 		return Fetched{}, err
 	}
 	return download{url: u, what: "the zip", roots: roots}.run(ctx, dst, limits)
+}
+
+// FetchBeside is Fetch for a file that lies beside a zip: uri is the zip's, and the file's is that with suffix behind its
+// path, or behind its query if it has one. The suffix needs no escaping.
+func FetchBeside(ctx context.Context, uri, suffix string, dst io.Writer, limits Limits) (Fetched, error) {
+	u, err := parseURI(uri)
+	if err != nil {
+		return Fetched{}, err
+	}
+	switch {
+	case u.RawQuery != "":
+		u.RawQuery += suffix
+	case u.Path == "": // the host's name is what ends in .zip
+		return Fetched{}, &Error{Err: downloadError(&fs.PathError{Op: "fetch", Path: uri + suffix, Err: fs.ErrNotExist})}
+	default:
+		u.Path += suffix
+		if u.RawPath != "" {
+			u.RawPath += suffix
+		}
+	}
+	return download{url: u, what: "the file"}.run(ctx, dst, limits.WithDefaults())
 }
 
 // FetchFile is Fetch for a file that is no zip: url is any of http or https, and the request has the headers. They are sent
@@ -99,6 +122,9 @@ func (d download) run(ctx context.Context, dst io.Writer, limits Limits) (fetche
 	ctx, cancel := context.WithTimeoutCause(ctx, limits.Timeout, timeout)
 	defer cancel()
 
+	if err = limits.Sources.check(d.url); err != nil {
+		return Fetched{}, &Error{Err: err}
+	}
 	if d.url.Scheme == "file" {
 		fetched, err = d.file(ctx, dst, limits)
 	} else {

@@ -5,7 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
-	"net"
+	"io/fs"
 	"net/http"
 	"strings"
 	"time"
@@ -26,9 +26,11 @@ const (
 
 // http copies the body of a GET.
 func (d download) http(ctx context.Context, dst io.Writer, limits Limits) (Fetched, error) {
-	client, closeIdle := newClient(d.roots)
+	client, closeIdle := newClient(d.roots, limits.Sources)
 	defer closeIdle()
-	client.CheckRedirect = d.checkRedirect
+	client.CheckRedirect = func(request *http.Request, via []*http.Request) error {
+		return d.checkRedirect(limits.Sources, request, via)
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url.String(), nil)
 	if err != nil {
 		return Fetched{}, downloadError(err)
@@ -37,22 +39,29 @@ func (d download) http(ctx context.Context, dst io.Writer, limits Limits) (Fetch
 		request.Header.Set(name, value)
 	}
 	response, err := client.Do(request)
+	if refusal := forbidden(err); refusal != nil {
+		return Fetched{}, refusal
+	}
 	if err != nil {
 		return Fetched{}, downloadError(err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		// The text is eKuiper's, and clients know it.
-		return Fetched{}, refuse(ErrDownload, "cannot download the file with status: %s", printable(response.Status))
+		refusal := &textError{text: "cannot download the file with status: " + printable(response.Status), kind: ErrDownload}
+		if response.StatusCode == http.StatusNotFound {
+			refusal.cause = fs.ErrNotExist
+		}
+		return Fetched{}, refusal
 	}
 	return d.receive(ctx, dst, response.Body, response.ContentLength, limits)
 }
 
 // newClient returns a client for one download, and what to call when that is over.
-func newClient(roots *x509.CertPool) (*http.Client, func()) {
+func newClient(roots *x509.CertPool, sources Sources) (*http.Client, func()) {
 	transport := &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
+		Proxy:                  sources.proxy(),
+		DialContext:            sources.dial,
 		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    tlsTimeout,
 		ResponseHeaderTimeout:  headerTimeout,
@@ -66,7 +75,7 @@ func newClient(roots *x509.CertPool) (*http.Client, func()) {
 // checkRedirect decides whether to follow from the last of via to request. The
 // headers go to where they were meant to go: http itself keeps back those only
 // that it knows for secrets.
-func (d download) checkRedirect(request *http.Request, via []*http.Request) error {
+func (d download) checkRedirect(sources Sources, request *http.Request, via []*http.Request) error {
 	from, to := via[len(via)-1].URL.Scheme, request.URL.Scheme
 	switch {
 	case len(via) > maxRedirects:
@@ -75,6 +84,9 @@ func (d download) checkRedirect(request *http.Request, via []*http.Request) erro
 		return refuse(ErrDownload, "redirected to the scheme %s; only http and https are followed", quote(to))
 	case from == "https" && to == "http":
 		return refuse(ErrDownload, "redirected from https to http; give an address that stays on https")
+	}
+	if err := sources.check(request.URL); err != nil {
+		return refuse(ErrForbidden, "redirected to %s://%s: %v", to, printable(request.URL.Host), err)
 	}
 	if request.URL.Host != d.url.Host {
 		for name := range d.headers {

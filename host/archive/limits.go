@@ -15,8 +15,8 @@ const (
 // harmless at any ratio.
 const ratioFloor int64 = 1 << 20
 
-// Limits bound what a package may cost. A field that is zero (or less) means its default. Limits is a plain value; it is
-// read only while a call lasts.
+// Limits bound what a package may cost, and where it may come from. A field that is zero (or less) means its default. Limits
+// is a plain value; it is read only while a call lasts.
 type Limits struct {
 	// Download is the size of the zip in bytes; default 256 MiB.
 	Download int64
@@ -35,6 +35,9 @@ type Limits struct {
 
 	// Timeout is for a whole download, from the first connection to the last byte; default 5 min.
 	Timeout time.Duration
+
+	// Sources is where files may be fetched from; default: anywhere.
+	Sources Sources
 }
 
 // WithDefaults returns l with every field set.
