@@ -83,6 +83,17 @@ type config struct {
 	FileLimit int
 	// DownloadTimeout is how long a package's download may take.
 	DownloadTimeout time.Duration
+	// DownloadSchemes are how packages may be had: http, https, file. Empty: nothing is downloaded.
+	DownloadSchemes []string
+	// DownloadHosts are patterns of the hosts that packages may come from, such as *.example.com. Empty: any.
+	DownloadHosts []string
+	// DownloadAddresses are ranges of addresses that packages may come from; no proxy is used then. Empty: any.
+	DownloadAddresses []netip.Prefix
+
+	// Signatures says what becomes of packages without a valid signature: off (nobody looks), warn or require.
+	Signatures string
+	// SignatureKeys are files of the public keys, PEM, by one of which a package is to be signed.
+	SignatureKeys []string
 
 	// Connections is how many connections are served at one time; those beyond it get a 503.
 	Connections int
@@ -130,6 +141,8 @@ func defaultConfig() config {
 		UnpackedLimit:   host.Bytes(archive.DefaultUnpacked),
 		FileLimit:       archive.DefaultFiles,
 		DownloadTimeout: archive.DefaultTimeout,
+		DownloadSchemes: []string{"http", "https", "file"},
+		Signatures:      host.SignaturesOff.String(),
 		Connections:     1024,
 		BatchLimit:      16 << 20,
 		ReadTimeout:     10 * time.Second,
@@ -181,6 +194,11 @@ func (c *config) options() []option {
 		{"unpacked-limit", &sizeValue{&c.UnpackedLimit, 1, math.MaxInt64}, "size of a package's files together"},
 		{"file-limit", &countValue[int]{&c.FileLimit, 1}, "number of files in a package"},
 		{"download-timeout", &durationValue{&c.DownloadTimeout, false}, "how long a package's download may take"},
+		{"download-schemes", &listValue[string]{&c.DownloadSchemes, parseScheme}, "how packages, their signatures and modules may be had: http, https, file; empty: nothing is downloaded"},
+		{"download-hosts", &listValue[string]{&c.DownloadHosts, parseHostPattern}, "patterns of the hosts that they may come from, such as *.example.com, redirects included; empty: any"},
+		{"download-addresses", &listValue[netip.Prefix]{&c.DownloadAddresses, parsePrefix}, "ranges of addresses that they may come from, such as 10.0.0.0/8; no proxy is used then; empty: any, private networks included"},
+		{"signatures", &choiceValue{&c.Signatures, signatureModes()}, "what becomes of packages without a valid signature: off (nobody looks), warn (they are installed with a warning) or require (they are refused)"},
+		{"signature-keys", &listValue[string]{&c.SignatureKeys, parseFile}, "files of the public keys, PEM, by one of which a package is to be signed; each may hold several"},
 		{"connections", &countValue[int]{&c.Connections, 1}, "connections that are served at one time; those beyond it get a 503"},
 		{"batch-limit", &sizeValue{&c.BatchLimit, 1, maxBody}, "size of a batch of calls"},
 		{"read-timeout", &durationValue{&c.ReadTimeout, false}, "how long a request may take to arrive"},
@@ -222,14 +240,16 @@ func (c *config) admission() sandbox.Admission {
 	return sandbox.Admission{Places: c.Calls, Queue: c.Queue, Wait: c.QueueTime}
 }
 
-// archive are the limits of packages, as the host takes them.
-func (c *config) archive() archive.Limits {
+// archive are the limits of packages, and where they may come from, as the host takes them.
+func (c *config) archive() (archive.Limits, error) {
+	sources, err := c.sources()
 	return archive.Limits{
 		Download: int64(c.DownloadLimit),
 		Unpacked: int64(c.UnpackedLimit),
 		Files:    c.FileLimit,
 		Timeout:  c.DownloadTimeout,
-	}
+		Sources:  sources,
+	}, err
 }
 
 // isLoopback tells whether only this machine reaches the address. Of names only "localhost" is taken for one that is:

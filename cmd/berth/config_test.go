@@ -134,6 +134,14 @@ func TestConfigSingleFaults(t *testing.T) {
 		{"policy-paths", "/srv,data", `"data" is no absolute path`},
 		{"policy-paths", "/srv/../etc", `has ".."`},
 		{"policy-clock", "no", "neither true nor false"},
+		{"download-schemes", "https,ftp", `"ftp" is not one of http, https, file`},
+		{"download-hosts", "https://a.test", "is a URL"},
+		{"download-addresses", "127.0.0.1:80", "is no range of addresses"},
+		{"signatures", "on", "is not one of off, warn, require"},
+		{"signatures", "warn", "warn checks with public keys, and there is none"},
+		{"signatures", "require", "name the files of those who may sign in signature-keys"},
+		{"signature-keys", "gone.pem", "no such file"},
+		{"signature-keys", "file", "there is no PEM block in it"},
 		{"log-level", "INFO", "is not one of debug, info, warn, error"},
 	}
 	for _, tt := range tests {
@@ -204,13 +212,17 @@ func TestConfigFileMissing(t *testing.T) {
 // TestConfigPrinted prints a configuration in which every key has an unusual value and reads it back.
 func TestConfigPrinted(t *testing.T) {
 	t.Chdir(t.TempDir())
+	if code, _, stderr := berth(t, nil, "keygen", "-o", "a"); code != 0 {
+		t.Fatal(stderr)
+	}
 	args := []string{"config", "--listen=127.0.0.1:0", "--unix=a b #c.sock", "--unix-mode=0660", "--data=true", "--insecure", "--log-level=warn",
 		"--log-format=json", "--budget=3000001", "--memory=128KiB", "--input=1B", "--output=3", "--timeout=0", "--instances=3",
 		"--drain=1h", "--load-timeout=1h1m1s", "--download-limit=1MiB", "--unpacked-limit=2MB", "--file-limit=7",
 		"--download-timeout=100ms", "--connections=9", "--batch-limit=1KiB", "--read-timeout=1s", "--upload-timeout=2s", "--write-timeout=3s", "--idle-timeout=4s",
 		"--shutdown-timeout=5s", "--figures=12", "--fuel=5000000000", "--calls=6", "--queue=7", "--queue-time=2s",
 		"--policy-hosts=*.example.com", "--policy-hosts=api.test, *.test", "--policy-addresses=10.0.0.0/8,fd00::/8", "--policy-paths=/srv/a b:ro,/srv/c",
-		"--policy-env=false", "--policy-config=false", "--policy-clock=false", "--policy-random=false"}
+		"--policy-env=false", "--policy-config=false", "--policy-clock=false", "--policy-random=false",
+		"--download-schemes=https,file", "--download-hosts=*.example.com,10.0.0.1", "--download-addresses=10.0.0.0/8", "--signatures=warn", "--signature-keys=a.pub.pem"}
 	code, stdout, stderr := berth(t, nil, args...)
 	if code != 0 {
 		t.Fatal(stderr)

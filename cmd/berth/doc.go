@@ -5,6 +5,9 @@
 //	berth plugin     create, list, describe, update, register, drop plugins; their status
 //	berth invoke     call a function
 //	berth pack       make a package of a folder
+//	berth keygen     make a pair of keys to sign packages with
+//	berth sign       sign a package
+//	berth verify     check the signature of a package
 //	berth version    say what this binary is
 //
 // # Configuration

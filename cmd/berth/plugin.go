@@ -59,6 +59,7 @@ func (a *app) pluginUpdate() *cobra.Command {
 // installCommand is create or update: both send the same to different routes.
 func (a *app) installCommand(use, short, method string, route func(name string) string) *cobra.Command {
 	var functions []string
+	var trust trustFlags
 	cmd := &cobra.Command{
 		Use:   use + " <name> <package>",
 		Short: short,
@@ -70,9 +71,14 @@ on this machine; a folder is packed as "berth pack" does it, into a temporary zi
 		ValidArgsFunction: completePackage,
 	}
 	cmd.Flags().StringSliceVar(&functions, "functions", nil, "`names` of its functions, with commas (default: what the package says)")
+	trust.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		name := args[0]
 		if err := checkName(name); err != nil {
+			return err
+		}
+		signature, err := trust.signature()
+		if err != nil {
 			return err
 		}
 		c, err := a.client(installing)
@@ -89,8 +95,10 @@ on this machine; a folder is packed as "berth pack" does it, into a temporary zi
 		request := struct {
 			Name      string   `json:"name"`
 			File      string   `json:"file"`
+			SHA256    string   `json:"sha256,omitempty"`
+			Signature string   `json:"signature,omitempty"`
 			Functions []string `json:"functions,omitempty"`
-		}{name, file, functions}
+		}{name, file, trust.sha256, signature, functions}
 		answer, err := c.send(ctx, method, route(name), request)
 		if err := a.say(answer, name, installHint(method, err)); err != nil || a.json {
 			return err

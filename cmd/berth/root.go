@@ -90,7 +90,7 @@ func (a *app) rootCommand() *cobra.Command {
 	}
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 100"))
 	root.AddCommand(a.serveCommand(), a.configCommand(), a.pluginCommand(), a.invokeCommand(), a.packCommand(),
-		a.versionCommand(), exitCodesTopic())
+		a.keygenCommand(), a.signCommand(), a.verifyCommand(), a.versionCommand(), exitCodesTopic())
 	return root
 }
 

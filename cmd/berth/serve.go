@@ -176,6 +176,14 @@ func assemble(ctx context.Context, c *config, log *slog.Logger) (_ *house, err e
 	if h.cache, err = lookup.New(int64(c.Budget), lookup.Options{Log: log}); err != nil {
 		return nil, err
 	}
+	limits, err := c.archive()
+	if err != nil {
+		return nil, err
+	}
+	signatures, err := c.signatures()
+	if err != nil {
+		return nil, err
+	}
 	h.host, err = host.New(ctx, host.Config{
 		Dir:             c.Data,
 		Store:           h.store,
@@ -183,7 +191,8 @@ func assemble(ctx context.Context, c *config, log *slog.Logger) (_ *house, err e
 		Engines:         []host.Engine{sandbox.New().WithAdmission(c.admission())},
 		Limits:          c.limits(),
 		Policy:          c.policy(),
-		Archive:         c.archive(),
+		Archive:         limits,
+		Signatures:      signatures,
 		Drain:           c.Drain,
 		LoadTimeout:     c.LoadTimeout,
 		FunctionFigures: c.Figures,

@@ -245,6 +245,7 @@ func (l *loader) check() {
 	if info, err := os.Stat(c.Data); err == nil && !info.IsDir() {
 		l.fault(l.source("data"), "data: %s is not a folder", c.Data)
 	}
+	l.checkSignatures()
 }
 
 func (l *loader) checkListen() {

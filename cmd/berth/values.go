@@ -196,6 +196,24 @@ func (*listValue[T]) Type() string { return listType }
 func parseHostPattern(entry string) (string, error) { return entry, host.CheckHostPattern(entry) }
 func parsePolicyPath(entry string) (string, error)  { return entry, host.CheckPolicyPath(entry) }
 
+func parseFile(entry string) (string, error) { return entry, nil }
+
+// parseScheme reads how a package may be had.
+func parseScheme(entry string) (string, error) {
+	if schemes := []string{"http", "https", "file"}; !slices.Contains(schemes, entry) {
+		return "", fmt.Errorf("%q is not one of %s", entry, strings.Join(schemes, ", "))
+	}
+	return entry, nil
+}
+
+// signatureModes are the words of signatures.
+func signatureModes() (words []string) {
+	for _, mode := range host.SignatureModes() {
+		words = append(words, mode.String())
+	}
+	return words
+}
+
 // parsePrefix reads a range of addresses, or one address.
 func parsePrefix(entry string) (netip.Prefix, error) {
 	if prefix, err := netip.ParsePrefix(entry); err == nil {
