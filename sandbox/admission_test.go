@@ -19,16 +19,7 @@ func admitted(t *testing.T, a sandbox.Admission, change func(*host.Package), gue
 	for _, guest := range guests {
 		p := guestPackage(t, guest)
 		change(p)
-		m, err := e.Load(t.Context(), p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := m.Close(context.Background()); err != nil {
-				t.Error(err)
-			}
-		})
-		modules = append(modules, m)
+		modules = append(modules, loadInto(t, e, p))
 	}
 	return modules
 }

@@ -103,23 +103,6 @@ func (a *attack) module(tb testing.TB, e *sandbox.Engine, changes ...func(*host.
 	return loadInto(tb, e, a.pack(tb, changes...))
 }
 
-// loadInto is load, into an engine that others use, too.
-func loadInto(tb testing.TB, e *sandbox.Engine, p *host.Package) host.Module {
-	tb.Helper()
-	m, err := e.Load(tb.Context(), p)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), generous)
-		defer cancel()
-		if err := m.Close(ctx); err != nil {
-			tb.Error(err)
-		}
-	})
-	return m
-}
-
 // verdict says what is wrong with what came of the attack; nil if nothing is.
 func (a *attack) verdict(out []byte, err error) error {
 	if a.good != nil {

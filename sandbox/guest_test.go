@@ -49,6 +49,12 @@ func load(tb testing.TB, p *host.Package) host.Module {
 	if err := e.Accept(p); err != nil {
 		tb.Fatal(err)
 	}
+	return loadInto(tb, e, p)
+}
+
+// loadInto is load, into an engine that others use, too.
+func loadInto(tb testing.TB, e *sandbox.Engine, p *host.Package) host.Module {
+	tb.Helper()
 	m, err := e.Load(tb.Context(), p)
 	if err != nil {
 		tb.Fatal(err)
