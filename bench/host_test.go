@@ -26,9 +26,13 @@ func named(tb testing.TB, i int) (function string, wasm []byte) {
 	return function, bytes.Replace(wasm, []byte("f0000000"), []byte(function), 1)
 }
 
-// pack zips a build as the package of a plugin.
-func pack(tb testing.TB, dir, name string, wasm []byte) (path string) {
+// pack zips a build as the package of a plugin, with a manifest if one is given.
+func pack(tb testing.TB, dir, name string, wasm, manifest []byte) (path string) {
 	tb.Helper()
+	files := map[string][]byte{name + ".wasm": wasm}
+	if manifest != nil {
+		files[name+".json"] = manifest
+	}
 	path = filepath.Join(dir, name+".zip")
 	f, err := os.Create(path)
 	if err != nil {
@@ -36,14 +40,16 @@ func pack(tb testing.TB, dir, name string, wasm []byte) (path string) {
 	}
 	defer f.Close()
 	z := zip.NewWriter(f)
-	w, err := z.Create(name + ".wasm")
-	if err == nil {
-		_, err = w.Write(wasm)
+	for file, data := range files {
+		w, err := z.Create(file)
+		if err == nil {
+			_, err = w.Write(data)
+		}
+		if err != nil {
+			tb.Fatal(err)
+		}
 	}
-	if err == nil {
-		err = z.Close()
-	}
-	if err != nil {
+	if err := z.Close(); err != nil {
 		tb.Fatal(err)
 	}
 	return path
@@ -90,7 +96,7 @@ func install(tb testing.TB, h *host.Host, n int) (functions []string) {
 	for i := range n {
 		function, wasm := named(tb, i)
 		name := fmt.Sprintf("plugin%d", i)
-		file := "file://" + pack(tb, dir, name, wasm)
+		file := "file://" + pack(tb, dir, name, wasm, nil)
 		if _, err := h.Install(tb.Context(), host.Request{Kind: host.Functions, Name: name, File: file}); err != nil {
 			tb.Fatal(err)
 		}

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"archive/zip"
 	"fmt"
 	"os"
 	"os/exec"
@@ -37,7 +36,7 @@ func BenchmarkIsolation(b *testing.B) {
 			calls := map[string]func() time.Duration{}
 			for _, mode := range []string{"keep", "fresh", "instance"} {
 				h := open(b, b.TempDir(), limits)
-				file := isolated(b, b.TempDir(), "guest", mode, g.function, wasm)
+				file := pack(b, b.TempDir(), "guest", wasm, fmt.Appendf(nil, `{"functions": [%q], "wasm": {"isolation": %q}}`, g.function, mode))
 				if _, err := h.Install(b.Context(), host.Request{Kind: host.Functions, Name: "guest", File: "file://" + file}); err != nil {
 					b.Fatal(err)
 				}
@@ -64,32 +63,4 @@ func BenchmarkIsolation(b *testing.B) {
 			}
 		})
 	}
-}
-
-// isolated packs a build with a manifest that asks for an isolation.
-func isolated(tb testing.TB, dir, name, mode, function string, wasm []byte) (path string) {
-	tb.Helper()
-	path = filepath.Join(dir, name+".zip")
-	f, err := os.Create(path)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer f.Close()
-	z := zip.NewWriter(f)
-	for file, data := range map[string][]byte{
-		name + ".wasm": wasm,
-		name + ".json": fmt.Appendf(nil, `{"functions": [%q], "wasm": {"isolation": %q}}`, function, mode),
-	} {
-		w, err := z.Create(file)
-		if err == nil {
-			_, err = w.Write(data)
-		}
-		if err != nil {
-			tb.Fatal(err)
-		}
-	}
-	if err := z.Close(); err != nil {
-		tb.Fatal(err)
-	}
-	return path
 }
