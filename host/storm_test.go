@@ -16,21 +16,14 @@ import (
 	"time"
 
 	"berth/host"
+	"berth/host/enginetest"
 	"berth/host/lookup"
 	"berth/sandbox"
 )
 
-// stormTime is how long both storms take together: BERTH_STORM, else 5 s.
+// stormTime is how long both storms take together.
 func stormTime(t *testing.T) time.Duration {
-	text := os.Getenv("BERTH_STORM")
-	if text == "" {
-		return 5 * time.Second
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		t.Fatalf("BERTH_STORM: %v", err)
-	}
-	return d
+	return enginetest.TimeFrom(t, "BERTH_STORM", 5*time.Second)
 }
 
 // phase is what a plugin's owner knows of it.

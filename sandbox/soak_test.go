@@ -18,19 +18,6 @@ import (
 	"berth/sandbox"
 )
 
-// soakTime is how long the soak takes: BERTH_SOAK, else 3 s.
-func soakTime(t *testing.T) time.Duration {
-	text := os.Getenv("BERTH_SOAK")
-	if text == "" {
-		return 3 * time.Second
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		t.Fatalf("BERTH_SOAK: %v", err)
-	}
-	return d
-}
-
 // What a soak may leave behind, in bytes.
 const (
 	soakHeap     = 16 << 20
@@ -70,7 +57,7 @@ type hostileGuest struct {
 // all is over nothing is left of it. Afterwards it is run again, longer, and must
 // not take more than the first time.
 func TestSoak(t *testing.T) {
-	whole := soakTime(t)
+	whole := enginetest.TimeFrom(t, "BERTH_SOAK", 3*time.Second)
 	enginetest.NoGoroutines(t)
 	s := &soak{T: t, engine: sandbox.New()}
 	s.loadHealthy()

@@ -9,5 +9,5 @@
 // The suite sleeps nowhere: it waits for conditions with WaitFor. Only what is
 // a time by nature (a deadline, the wait for a free instance) takes time.
 //
-// WaitFor, NoGoroutines and HeapInUse serve other tests as well.
+// WaitFor, TimeFrom, NoGoroutines and HeapInUse serve other tests as well.
 package enginetest

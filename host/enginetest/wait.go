@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"bytes"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -35,6 +36,21 @@ func holdsWithin(limit time.Duration, cond func() bool) bool {
 			return cond()
 		}
 	}
+}
+
+// TimeFrom is how long a test is to take: what the variable of the environment
+// says, or else standard.
+func TimeFrom(t testing.TB, variable string, standard time.Duration) time.Duration {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return standard
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatalf("%s: %v", variable, err)
+	}
+	return d
 }
 
 // NoGoroutines checks, when the test and the cleanups that it registers later
