@@ -23,7 +23,8 @@ func TestConformance(t *testing.T) {
 	}
 	for _, only := range []string{"functions", "udf", "register", "root"} {
 		t.Run(only, func(t *testing.T) {
-			out, err := exec.Command(python, replay, "--base", startHost(t, t.TempDir()), "--only", only).CombinedOutput()
+			s, _ := serveWith(t, t.TempDir())
+			out, err := exec.Command(python, replay, "--base", s.base, "--only", only).CombinedOutput()
 			if err != nil || strings.HasPrefix(string(out), "0 passed") {
 				t.Errorf("%v\n%s", err, out)
 			}

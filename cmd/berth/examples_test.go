@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"io"
@@ -185,7 +184,7 @@ func command(t *testing.T, stdin string, args ...string) (code int, stdout, stde
 // TestExamples calls every function of every example through the REST API, the
 // command line, and the host as a library.
 func TestExamples(t *testing.T) {
-	base := startHost(t, t.TempDir())
+	s, _ := serveWith(t, t.TempDir())
 	library := openLibrary(t)
 	for _, e := range examples() {
 		t.Run(e.plugin, func(t *testing.T) {
@@ -196,15 +195,15 @@ func TestExamples(t *testing.T) {
 			if code, _, errOut := command(t, "", "pack", dir, "-o", zip); code != 0 {
 				t.Fatalf("pack: exit code %d: %s", code, errOut)
 			}
-			if code, _, errOut := command(t, "", "plugin", "create", e.plugin, zip, "--host", base); code != 0 {
+			if code, _, errOut := command(t, "", "plugin", "create", e.plugin, zip, "--host", s.base); code != 0 {
 				t.Fatalf("create: exit code %d: %s", code, errOut)
 			}
 			if _, err := library.Install(t.Context(), host.Request{Kind: host.Functions, Name: e.plugin, File: "file://" + zip}); err != nil {
 				t.Fatal(err)
 			}
 			for _, c := range e.calls {
-				c.rest(t, base)
-				c.command(t, base)
+				c.rest(t, s.base)
+				c.command(t, s.base)
 				c.library(t, library)
 			}
 		})
@@ -276,38 +275,4 @@ func openLibrary(t *testing.T) *host.Host {
 		}
 	})
 	return h
-}
-
-// startHost runs `berth serve` in this process until the test ends, and returns
-// its address.
-func startHost(t *testing.T, data string) (base string) {
-	t.Helper()
-	ctx, end := context.WithCancel(context.Background())
-	logged, log := io.Pipe()
-	done := make(chan int, 1)
-	go func() {
-		defer log.Close()
-		done <- run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--data", data}, nil, strings.NewReader(""), io.Discard, log)
-	}()
-	lines := bufio.NewScanner(logged)
-	if !lines.Scan() {
-		t.Fatalf("the host ended with %d", <-done)
-	}
-	_, addr, ok := strings.Cut(lines.Text(), "addr=")
-	if !ok {
-		t.Fatalf("the first line of the log is %q", lines.Text())
-	}
-	drained := make(chan struct{})
-	go func() {
-		defer close(drained)
-		_, _ = io.Copy(io.Discard, logged)
-	}()
-	t.Cleanup(func() {
-		end()
-		if code := <-done; code != 0 {
-			t.Errorf("berth serve ended with %d", code)
-		}
-		<-drained
-	})
-	return "http://" + addr
 }
