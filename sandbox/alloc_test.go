@@ -12,8 +12,9 @@ import (
 )
 
 // TestAllocations is the budget of a warm call: nothing over the berth ABI,
-// whether there is a deadline or not.
+// whether there is a deadline or not. wazero's interpreter allocates for itself.
 func TestAllocations(t *testing.T) {
+	skipWithoutCompiler(t)
 	for _, c := range []struct {
 		guest, function, in string
 		deadline            bool

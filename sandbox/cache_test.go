@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"runtime"
 	"testing"
 
 	"berth/host"
@@ -53,9 +53,13 @@ func stat(t *testing.T, path string) fs.FileInfo {
 	return info
 }
 
-func skipWithoutCompiler(t *testing.T, m host.Module) {
-	if !strings.HasSuffix(m.Status().Form, "compiled") {
-		t.Skip("no compiler for this machine")
+// compiles tells whether wazero has a compiler for this kind of machine.
+const compiles = runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64"
+
+func skipWithoutCompiler(t *testing.T) {
+	t.Helper()
+	if !compiles {
+		t.Skip("wazero has no compiler for " + runtime.GOARCH)
 	}
 }
 
@@ -63,16 +67,22 @@ func TestForm(t *testing.T) {
 	if got, want := loadGuest(t, "echo", interpreted).Status().Form, "wasm, berth ABI, interpreted"; got != want {
 		t.Errorf("form %q, want %q", got, want)
 	}
-	m := loadGuest(t, "add", nil)
-	skipWithoutCompiler(t, m)
-	if got, want := m.Status().Form, "wasm, numeric ABI, compiled"; got != want {
-		t.Errorf("form %q, want %q", got, want)
+	want := "wasm, numeric ABI, interpreted"
+	if compiles {
+		want = "wasm, numeric ABI, compiled"
+	}
+	p := guestPackage(t, "add")
+	for range 2 { // the second time it is in the cache
+		if got := load(t, p).Status().Form; got != want {
+			t.Errorf("form %q, want %q", got, want)
+		}
 	}
 }
 
 // TestCache: the second load takes what the first one compiled: a file that is
 // made again would be another file.
 func TestCache(t *testing.T) {
+	skipWithoutCompiler(t)
 	p := guestPackage(t, "echo")
 	echoOnce(t, p)
 	entries := cached(t, p)
@@ -110,6 +120,7 @@ func TestInterpreterLeavesNoCache(t *testing.T) {
 
 // TestBadCache: an entry that was cut off or overwritten is made again.
 func TestBadCache(t *testing.T) {
+	skipWithoutCompiler(t)
 	for name, spoil := range map[string]func([]byte) []byte{
 		"empty":         func([]byte) []byte { return nil },
 		"cut in header": func(good []byte) []byte { return good[:10] },

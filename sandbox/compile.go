@@ -69,8 +69,13 @@ func compile(ctx context.Context, p *host.Package, b *build) (*compiled, error) 
 		return compileWith(ctx, p, b, nil)
 	}
 	c, err := compileCached(ctx, p, b)
-	if _, entries := cacheSize(p.Cache); err == nil || entries == 0 && !isFileError(err) {
-		return c, err
+	_, entries := cacheSize(p.Cache)
+	switch {
+	case err == nil:
+		c.interpreted = entries == 0 // wazero has no compiler for this machine
+		return c, nil
+	case entries == 0 && !isFileError(err):
+		return nil, err
 	}
 	// Either the build is bad or the cache is: the second try tells.
 	if err := os.RemoveAll(p.Cache); err == nil {

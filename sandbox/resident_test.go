@@ -3,9 +3,7 @@
 package sandbox_test
 
 import (
-	"os"
-	"strconv"
-	"strings"
+	"runtime"
 	"testing"
 )
 
@@ -13,13 +11,8 @@ import (
 // heap; 0 where the system does not tell.
 func residentSize(tb testing.TB) int64 {
 	tb.Helper()
-	data, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
+	if runtime.GOOS != "linux" {
 		return 0
 	}
-	pages, err := strconv.ParseInt(strings.Fields(string(data))[1], 10, 64)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return pages * int64(os.Getpagesize())
+	return memoryUse(tb, residentSet)
 }
