@@ -102,8 +102,8 @@ type extismGuest struct {
 }
 
 // begin initialises the modules in the order in which they were linked, each as
-// Extism's Go SDK does: hs_init after _initialize for Haskell; else the reactor's
-// _initialize, or its constructors.
+// Extism's Go SDK does: hs_init after _initialize for Haskell, even if that
+// fails; else the reactor's _initialize, or its constructors.
 func (g *extismGuest) begin() error {
 	if g.program {
 		return nil // _start does it
@@ -130,7 +130,10 @@ func (g *extismGuest) initialise(instance api.Module) error {
 	}
 	if first != nil {
 		if _, err := first.Call(g.slot.run); err != nil {
-			return err
+			if haskell == nil || g.slot.run.cause() != nil {
+				return err
+			}
+			g.log(extism.LevelError, "_initialize failed: "+host.Cause(g.slot.failure(err)))
 		}
 	}
 	if haskell != nil {
@@ -139,6 +142,12 @@ func (g *extismGuest) initialise(instance api.Module) error {
 		}
 	}
 	return nil
+}
+
+func (g *extismGuest) log(level extism.Level, message string) {
+	if g.config.Log != nil {
+		g.config.Log(level, message)
+	}
 }
 
 func (g *extismGuest) call(fn api.Function, dst, in []byte) ([]byte, error) {

@@ -1,9 +1,13 @@
 package sandbox_test
 
 import (
+	"context"
+	"strings"
 	"testing"
+	"time"
 
 	"berth/host"
+	"berth/sandbox"
 )
 
 // TestExtismExit: a plugin of Extism that exits has answered, with the code as
@@ -80,5 +84,50 @@ func TestExtismHoldsNoInput(t *testing.T) {
 	}
 	if small, large := held(nil), held(make([]byte, 8<<20)); large > small+2<<20 {
 		t.Errorf("an idle instance holds %d bytes, and %d after a call without input", large, small)
+	}
+}
+
+// TestHaskell: hs_init is called once in an instance, with zeros, after
+// _initialize and before the first call. That _initialize fails is no more than
+// logged then, as in Extism's Go SDK.
+func TestHaskell(t *testing.T) {
+	for _, way := range []string{"", "t"} {
+		for form, change := range map[string]func(*host.Package){
+			"compiled": func(*host.Package) {}, "interpreted": interpreted,
+			"fresh": isolated("fresh"), "instance": isolated("instance"),
+		} {
+			t.Run(form+"/"+way, func(t *testing.T) {
+				var log lines
+				m := loadGuest(t, "haskell", func(p *host.Package) {
+					p.Grants.Config, p.Limits.Instances, p.Log = map[string]string{"i": way}, 1, &log
+					change(p)
+				})
+				for range 3 {
+					if out, err := call(t, m, "trace", nil); err != nil || string(out) != "ih" {
+						t.Errorf("what ran is %q, %v; want _initialize and hs_init(0, 0)", out, err)
+					}
+				}
+				said := log.all()
+				if logged := strings.Contains(said, "ERROR _initialize failed: the guest trapped: unreachable"); logged != (way == "t") {
+					t.Errorf("the log is %q", said)
+				}
+			})
+		}
+	}
+}
+
+// TestHaskellInterrupted: an _initialize that does not end ends with the loading,
+// as that of any module does.
+func TestHaskellInterrupted(t *testing.T) {
+	for form, change := range map[string]func(*host.Package){"compiled": func(*host.Package) {}, "interpreted": interpreted} {
+		t.Run(form, func(t *testing.T) {
+			p := guestPackage(t, "haskell")
+			p.Grants.Config = map[string]string{"i": "l"}
+			change(p)
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			_, err := sandbox.New().Load(ctx, p)
+			wantFailure(t, err, host.CodeTimeout, "haskell.wasm", "initialised")
+		})
 	}
 }
