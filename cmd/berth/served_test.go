@@ -70,22 +70,29 @@ func serveWith(t *testing.T, data string, flags ...string) (s served, stop func(
 // the test may call it.
 func (s served) do(method, path, body string) (status int, answer string) {
 	s.t.Helper()
+	status, _, answer = s.ask(method, path, body)
+	return status, answer
+}
+
+// ask is do, with the header of the answer.
+func (s served) ask(method, path, body string) (status int, header http.Header, answer string) {
+	s.t.Helper()
 	req, err := http.NewRequestWithContext(s.t.Context(), method, s.base+path, strings.NewReader(body))
 	if err != nil {
 		s.t.Error(err)
-		return 0, ""
+		return 0, nil, ""
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		s.t.Error(err)
-		return 0, ""
+		return 0, nil, ""
 	}
 	defer resp.Body.Close()
 	got, err := io.ReadAll(resp.Body)
 	if err != nil {
 		s.t.Error(err)
 	}
-	return resp.StatusCode, string(got)
+	return resp.StatusCode, resp.Header, string(got)
 }
 
 // wants calls a function, which has to answer.
