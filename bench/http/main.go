@@ -222,12 +222,12 @@ func pack(dir, name, guest string) (path string, err error) {
 // is an error.
 func runAway(url string, n int) (stop func() error) {
 	done := make(chan struct{})
-	faults := make([]error, n)
+	failures := make([]error, n)
 	var calls sync.WaitGroup
 	for i := range n {
 		calls.Go(func() {
-			for faults[i] == nil {
-				faults[i] = callEndless(url)
+			for failures[i] == nil {
+				failures[i] = callEndless(url)
 				select {
 				case <-done:
 					return
@@ -236,7 +236,7 @@ func runAway(url string, n int) (stop func() error) {
 			}
 		})
 	}
-	return func() error { close(done); calls.Wait(); return errors.Join(faults...) }
+	return func() error { close(done); calls.Wait(); return errors.Join(failures...) }
 }
 
 func callEndless(url string) error {
