@@ -41,6 +41,35 @@ func TestFuelIsDeterministic(t *testing.T) {
 	}
 }
 
+// TestFuelLags: without limits.fuel, what calls take that are over at once is seen
+// when the instance has used up a quantum, and all of it when the instance is gone.
+func TestFuelLags(t *testing.T) {
+	const quantum = 150_000
+	for form, change := range map[string]func(*host.Package){"compiled": func(*host.Package) {}, "interpreted": interpreted} {
+		exact := loadGuest(t, "loop", func(p *host.Package) { p.Limits.Fuel, p.Limits.Instances = 1<<40, 1; change(p) })
+		cost := used(t, exact, "spin_n", u32(1000))
+		m := loadGuest(t, "loop", func(p *host.Package) { oneInstance(p); change(p) })
+		before := m.Status().Fuel
+		taken, farthest := uint64(0), uint64(0)
+		for taken < 3*quantum {
+			if _, err := call(t, m, "spin_n", u32(1000)); err != nil {
+				t.Fatal(err)
+			}
+			taken += cost
+			farthest = max(farthest, taken-(m.Status().Fuel-before))
+		}
+		if farthest == 0 || farthest >= quantum {
+			t.Errorf("%s: the status was %d behind", form, farthest)
+		}
+		if err := m.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if seen := m.Status().Fuel - before; seen != taken {
+			t.Errorf("%s: in the end it is %d, not %d", form, seen, taken)
+		}
+	}
+}
+
 // TestFuelLimit: a call that would take more is stopped, at the same place each
 // time, and the next has all of its own.
 func TestFuelLimit(t *testing.T) {
