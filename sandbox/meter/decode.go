@@ -274,36 +274,23 @@ func (s *scan) misc(start int) {
 	r, m := &s.r, s.m
 	op := r.u32()
 	switch op {
-	case miscMemoryInit:
-		r.u32()
-		r.u32()
-		s.long(bytes, start)
-		return
-	case miscMemoryCopy:
-		r.u32()
-		r.u32()
-		s.long(bytes, start)
+	case miscMemoryInit, miscMemoryCopy:
+		s.long(2, bytes, start)
 		return
 	case miscMemoryFill:
-		r.u32()
-		s.long(bytes, start)
+		s.long(1, bytes, start)
 		return
 	case miscTableInit:
-		r.u32()
-		r.u32()
 		m.notResettable("table.init")
-		s.long(elements, start)
+		s.long(2, elements, start)
 		return
 	case miscTableCopy:
-		r.u32()
-		r.u32()
 		m.notResettable("table.copy")
-		s.long(elements, start)
+		s.long(2, elements, start)
 		return
 	case miscTableFill:
-		r.u32()
 		m.notResettable("table.fill")
-		s.long(elements, start)
+		s.long(1, elements, start)
 		return
 	case miscTableGrow:
 		r.u32()
@@ -338,8 +325,11 @@ func (s *scan) grow() {
 	s.since += costGrow
 }
 
-// long adds an instruction that pays for its length.
-func (s *scan) long(shift uint8, start int) {
+// long reads the indices of an instruction that pays for its length, and adds it.
+func (s *scan) long(indices int, shift uint8, start int) {
+	for range indices {
+		s.r.u32()
+	}
 	s.block(blocksBulk)
 	s.operands(3, 0)
 	s.plain = false

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -142,32 +141,8 @@ func (f *fuzzed) instantiate() (err error) {
 	return err
 }
 
-// call calls a function without parameters. Of references it tells whether they
-// are null, and not which NaN a number is.
+// call calls a function without parameters. It does not tell which NaN a number
+// is.
 func (f *fuzzed) call(name string) ([]uint64, error) {
-	function := f.instance.ExportedFunction(name)
-	results, err := function.Call(context.Background())
-	at := 0
-	for _, t := range function.Definition().ResultTypes() {
-		if err != nil {
-			break
-		}
-		switch t {
-		case api.ValueTypeI32, api.ValueTypeI64:
-		case api.ValueTypeF32:
-			if v := math.Float32frombits(uint32(results[at])); v != v {
-				results[at] = 0
-			}
-		case api.ValueTypeF64:
-			if v := math.Float64frombits(results[at]); v != v {
-				results[at] = 0
-			}
-		case 0x7b: // v128
-			at++
-		default:
-			results[at] = min(results[at], 1)
-		}
-		at++
-	}
-	return results, err
+	return called(f.instance.ExportedFunction(name), true)
 }

@@ -3,6 +3,7 @@ package meter_test
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"testing"
 
@@ -86,6 +87,36 @@ func (g guest) call(name string, args ...uint64) (results []uint64, used int64, 
 	g.account.used = 0
 	results, err = g.ExportedFunction(name).Call(context.Background(), args...)
 	return results, g.account.used + g.account.quantum - int64(fuel.Get()), err
+}
+
+// called calls a function and gives what can be compared with the results of
+// another instance: of references whether they are null, of numbers the bits, or
+// with anyNaN 0 for each NaN.
+func called(f api.Function, anyNaN bool, args ...uint64) ([]uint64, error) {
+	results, err := f.Call(context.Background(), args...)
+	if err != nil {
+		return results, err
+	}
+	at := 0
+	for _, t := range f.Definition().ResultTypes() {
+		switch t {
+		case api.ValueTypeI32, api.ValueTypeI64:
+		case api.ValueTypeF32:
+			if anyNaN && math.IsNaN(float64(math.Float32frombits(uint32(results[at])))) {
+				results[at] = 0
+			}
+		case api.ValueTypeF64:
+			if anyNaN && math.IsNaN(math.Float64frombits(results[at])) {
+				results[at] = 0
+			}
+		case 0x7b: // v128
+			at++
+		default:
+			results[at] = min(results[at], 1)
+		}
+		at++
+	}
+	return results, nil
 }
 
 func read(t testing.TB, path string) []byte {

@@ -153,20 +153,11 @@ func (m *module) section(id byte, r *reader) {
 		r.at = len(r.data)
 		s.items = r.data
 	case sectionType:
-		s.count = r.count()
-		start := r.at
-		m.parseTypes(s.count, r)
-		s.items = r.data[min(start, r.at):r.at]
+		s.parse(m.parseTypes, r)
 	case sectionImport:
-		s.count = r.count()
-		start := r.at
-		m.parseImports(s.count, r)
-		s.items = r.data[min(start, r.at):r.at]
+		s.parse(m.parseImports, r)
 	case sectionFunction:
-		s.count = r.count()
-		start := r.at
-		m.parseFunctions(s.count, r)
-		s.items = r.data[min(start, r.at):r.at]
+		s.parse(m.parseFunctions, r)
 	case sectionTable:
 		s.items = m.parseTables(r)
 	case sectionMemory:
@@ -205,6 +196,14 @@ func (m *module) section(id byte, r *reader) {
 		s.items = r.data
 	}
 	m.sections = append(m.sections, s)
+}
+
+// parse parses a section whose items stay as they are.
+func (s *section) parse(items func(n uint32, r *reader), r *reader) {
+	s.count = r.count()
+	start := r.at
+	items(s.count, r)
+	s.items = r.data[min(start, r.at):r.at]
 }
 
 func (m *module) parseTypes(n uint32, r *reader) {

@@ -89,7 +89,6 @@ const (
 	atomicFirst     = 0x10
 	atomicLast      = 0x4e
 	blockTypeEmpty  = 0x40
-	catchOne        = 0
 	catchOneWithRef = 1
 	catchAllWithRef = 3
 )

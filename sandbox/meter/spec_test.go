@@ -201,8 +201,7 @@ func (w *world) instantiate(name, as string, wasm []byte) error {
 	return nil
 }
 
-// act calls a function or gets a global. Of references it tells only whether
-// they are null, of numbers the bits.
+// act calls a function or gets a global.
 func (w *world) act(a specAction) ([]uint64, error) {
 	m := w.last
 	if a.Module != "" {
@@ -215,23 +214,7 @@ func (w *world) act(a specAction) ([]uint64, error) {
 	for _, v := range a.Args {
 		args = append(args, v.bits()...)
 	}
-	f := m.ExportedFunction(a.Field)
-	results, err := f.Call(context.Background(), args...)
-	at := 0
-	for _, t := range f.Definition().ResultTypes() {
-		if err != nil {
-			break
-		}
-		switch t {
-		case api.ValueTypeI32, api.ValueTypeI64, api.ValueTypeF32, api.ValueTypeF64:
-		case 0x7b: // v128
-			at++
-		default:
-			results[at] = min(results[at], 1)
-		}
-		at++
-	}
-	return results, err
+	return called(m.ExportedFunction(a.Field), false, args...)
 }
 
 // class is an error without the place where it happened.
