@@ -49,6 +49,14 @@ func (f *FS) change(guestPath string) (string, sys.Errno) {
 	return n, e
 }
 
+// changeBoth is change, for two paths.
+func (f *FS) changeBoth(oldPath, newPath string) (from, to string, e sys.Errno) {
+	if from, e = f.change(oldPath); e == 0 {
+		to, e = f.change(newPath)
+	}
+	return from, to, e
+}
+
 // add makes a new entry with create, if there may be one more. The tree is locked.
 func (f *FS) add(create func() error) sys.Errno {
 	if !f.ledger.entries.charge(1) {
@@ -170,11 +178,7 @@ func (f *FS) remove(guestPath string, accept func(mode fs.FileMode, root bool) s
 
 // Link implements sys.FS, for files only: EPERM for anything else.
 func (f *FS) Link(oldPath, newPath string) sys.Errno {
-	from, e := f.change(oldPath)
-	if e != 0 {
-		return e
-	}
-	to, e := f.change(newPath)
+	from, to, e := f.changeBoth(oldPath, newPath)
 	if e != 0 {
 		return e
 	}
@@ -249,11 +253,7 @@ func (f *FS) acceptLink(target, name string) sys.Errno {
 
 // Rename implements sys.FS. The root stays: EINVAL.
 func (f *FS) Rename(oldPath, newPath string) sys.Errno {
-	from, e := f.change(oldPath)
-	if e != 0 {
-		return e
-	}
-	to, e := f.change(newPath)
+	from, to, e := f.changeBoth(oldPath, newPath)
 	if e != 0 {
 		return e
 	}
