@@ -85,6 +85,8 @@ func (s *Server) upload(ctx *fasthttp.RequestCtx, kind host.Kind, name string, t
 		Name:       string(args.Peek("name")),
 		ShellParas: values(args, "shellParas"),
 		Functions:  values(args, "functions"),
+		SHA256:     string(args.Peek("sha256")),
+		Signature:  string(args.Peek("signature")),
 	}
 	req := body.of(kind, body.Name)
 	if name != "" {
