@@ -7,8 +7,9 @@ import (
 )
 
 // ErrNoBuild is what Engine.Accept returns, wrapped in an Error with CodeInvalid,
-// when the package holds nothing of the engine's form.
-var ErrNoBuild = errors.New("no build of this form")
+// when the package holds nothing of the engine's form. Engines finish the
+// sentence: "no build for the sandbox: ...".
+var ErrNoBuild = errors.New("no build")
 
 // Engine runs packages of one form. It is safe for concurrent use.
 type Engine interface {
@@ -16,9 +17,8 @@ type Engine interface {
 	Name() string
 
 	// Accept says whether the engine can run the package at all: nil, or an
-	// error that tells why not (no build of its form in it, wrong target,
-	// a capability this host cannot grant). It reads the package's files but
-	// runs nothing.
+	// error that tells why not (ErrNoBuild, wrong target, a capability this
+	// host cannot grant). It reads the package's files but runs nothing.
 	Accept(p *Package) error
 
 	// Load makes the package ready to be called. ctx bounds loading only, not
