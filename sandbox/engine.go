@@ -36,13 +36,17 @@ func (e *Engine) WithAdmission(a Admission) *Engine {
 // Name is "wasm".
 func (*Engine) Name() string { return "wasm" }
 
-// Accept refuses a package without a build for the sandbox.
+// Accept refuses a package without a build for the sandbox, and sources and
+// sinks, also those that a portable plugin declares beside its functions.
 func (*Engine) Accept(p *host.Package) error {
 	switch {
-	case p.Kind != host.Functions:
-		return host.Fail(host.CodeInvalid, "the sandbox runs functions, not %s", p.Kind)
+	case p.Kind == host.Portables && p.Manifest.Language != "wasm":
+		return host.Fail(host.CodeInvalid, "%w for the sandbox: the language that %s.json gives is not \"wasm\"", host.ErrNoBuild, p.Name)
 	case !p.Has(p.Wasm()):
-		return host.Fail(host.CodeInvalid, "no build for the sandbox: the package has no %s%s", p.Wasm(), others(p))
+		return host.Fail(host.CodeInvalid, "%w for the sandbox: the package has no %s%s", host.ErrNoBuild, p.Wasm(), others(p))
+	case p.Kind == host.Sources, p.Kind == host.Sinks,
+		p.Kind == host.Portables && len(p.Manifest.Sources)+len(p.Manifest.Sinks) > 0:
+		return host.Fail(host.CodeInvalid, "sources and sinks cannot be written in WebAssembly yet")
 	}
 	return nil
 }

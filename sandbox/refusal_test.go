@@ -140,15 +140,32 @@ func TestFunctionOfWrongType(t *testing.T) {
 }
 
 func TestAccept(t *testing.T) {
+	portable := func(language, executable string) func(*host.Package) {
+		return func(p *host.Package) {
+			p.Kind, p.Manifest.Language, p.Manifest.Executable = host.Portables, language, executable
+		}
+	}
+	const notYet = "sources and sinks cannot be written in WebAssembly yet"
 	for name, c := range map[string]struct {
-		change func(*host.Package)
-		says   []string
+		change  func(*host.Package)
+		noBuild bool
+		says    []string
 	}{
-		"good":           {func(*host.Package) {}, nil},
-		"kind sources":   {func(p *host.Package) { p.Kind = host.Sources }, []string{"functions", "sources"}},
-		"kind sinks":     {func(p *host.Package) { p.Kind = host.Sinks }, []string{"functions", "sinks"}},
-		"kind portables": {func(p *host.Package) { p.Kind = host.Portables }, []string{"functions", "portables"}},
-		"no build":       {func(p *host.Package) { p.Files = []string{"Echo.so"} }, []string{"echo.wasm", "Echo.so"}},
+		"good":          {func(*host.Package) {}, false, nil},
+		"good portable": {portable("wasm", "echo.wasm"), false, nil},
+		"kind wasm":     {func(p *host.Package) { p.Kind = host.Wasm }, false, nil},
+		"kind sources":  {func(p *host.Package) { p.Kind = host.Sources }, false, []string{notYet}},
+		"kind sinks":    {func(p *host.Package) { p.Kind = host.Sinks }, false, []string{notYet}},
+		"portable with a source": {func(p *host.Package) {
+			portable("wasm", "echo.wasm")(p)
+			p.Manifest.Sources = host.Symbols{"random"}
+		}, false, []string{notYet}},
+		"portable in Go":         {portable("go", "echo.wasm"), true, []string{"for the sandbox", "echo.json", `not "wasm"`}},
+		"portable without build": {portable("wasm", "run.wasm"), true, []string{"for the sandbox", "no run.wasm"}},
+		"no build":               {func(p *host.Package) { p.Files = []string{"Echo.so"} }, true, []string{"for the sandbox", "no echo.wasm", "Echo.so"}},
+		"source without build": {func(p *host.Package) {
+			p.Kind, p.Files = host.Sources, nil
+		}, true, []string{"no echo.wasm"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := guestPackage(t, "echo")
@@ -164,9 +181,27 @@ func TestAccept(t *testing.T) {
 				return
 			}
 			wantFailure(t, err, host.CodeInvalid, c.says...)
+			if got := errors.Is(err, host.ErrNoBuild); got != c.noBuild {
+				t.Errorf("%v: errors.Is(err, host.ErrNoBuild) = %v", err, got)
+			}
 		})
 	}
 	if name := sandbox.New().Name(); name != "wasm" {
 		t.Errorf("the engine's name is %q", name)
+	}
+}
+
+// TestPortable: a portable plugin in WebAssembly has its build where its manifest
+// says, and runs like any other.
+func TestPortable(t *testing.T) {
+	m := loadGuest(t, "echo", func(p *host.Package) {
+		if err := os.Rename(p.Path("echo.wasm"), p.Path("main.wasm")); err != nil {
+			t.Fatal(err)
+		}
+		p.Kind, p.Files = host.Portables, []string{"main.wasm"}
+		p.Manifest.Language, p.Manifest.Executable = "wasm", "main.wasm"
+	})
+	if out, err := call(t, m, "upper", []byte("in")); err != nil || string(out) != "IN" {
+		t.Errorf("upper: %q, %v", out, err)
 	}
 }
