@@ -33,6 +33,8 @@ var allowed = []edge{
 	{"berth/host/lookup", "berth/host", "it implements host.Cache"},
 	{"berth/host/lookup", "github.com/dgraph-io/ristretto/v2", "it decides which activations stay within the budget"},
 	{"berth/host/enginetest", "berth/host", "it tests implementations of host.Engine"},
+	{"berth/host/enginetest", "berth/host/store", "it tests them in hosts with a real store"},
+	{"berth/host/enginetest", "berth/host/lookup", "it tests them in hosts with a real cache"},
 	{"berth/sandbox", "berth/host", "it implements host.Engine"},
 	{"berth/sandbox", "github.com/tetratelabs/wazero", "the WebAssembly runtime"},
 	{"berth/sandbox", "berth/sandbox/meter", "guests are metered"},

@@ -9,5 +9,6 @@
 // The suite sleeps nowhere: it waits for conditions with WaitFor. Only what is
 // a time by nature (a deadline, the wait for a free instance) takes time.
 //
-// WaitFor, TimeFrom, NoGoroutines and HeapInUse serve other tests as well.
+// WaitFor, TimeFrom, NoGoroutines and HeapInUse serve other tests as well, and
+// so do OpenHost, Pack, Unpack and Installed, for tests of an engine in a host.
 package enginetest
