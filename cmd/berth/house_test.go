@@ -46,6 +46,8 @@ var allowed = []edge{
 	{"berth/sandbox/snapshot", "github.com/tetratelabs/wazero", "it makes linear memory, and puts it back"},
 	{"berth/sandbox/snapshot", "golang.org/x/sys", "which pages a guest wrote to, Linux tells by an ioctl"},
 	{"berth/sandbox/jail", "github.com/tetratelabs/wazero", "it is one of its file systems"},
+	{"berth/native", "berth/host", "it implements host.Engine"},
+	{"berth/native", "berth/host/elfinfo", "builds for other machines are refused"},
 	{"berth/server", "berth/host", "it serves a host"},
 	{"berth/server", "github.com/valyala/fasthttp", "the HTTP server"},
 	{"berth/server", "github.com/fasthttp/router", "the routes off the hot path"},

@@ -1,0 +1,8 @@
+package native
+
+import "berth/host/elfinfo"
+
+// NewFor returns an engine for builds for another machine.
+func NewFor(system, arch string) *Engine {
+	return &Engine{target: elfinfo.Target{OS: system, Arch: arch}}
+}
