@@ -48,6 +48,8 @@ var allowed = []edge{
 	{"berth/sandbox/jail", "github.com/tetratelabs/wazero", "it is one of its file systems"},
 	{"berth/native", "berth/host", "it implements host.Engine"},
 	{"berth/native", "berth/host/elfinfo", "builds for other machines are refused"},
+	{"berth/portable", "berth/host", "it implements host.Engine"},
+	{"berth/portable", "berth/host/elfinfo", "programs for other machines are refused"},
 	{"berth/server", "berth/host", "it serves a host"},
 	{"berth/server", "github.com/valyala/fasthttp", "the HTTP server"},
 	{"berth/server", "github.com/fasthttp/router", "the routes off the hot path"},
