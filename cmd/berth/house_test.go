@@ -60,6 +60,8 @@ var allowed = []edge{
 	{"berth/cmd/berth", "berth/host/store", "it wires everything"},
 	{"berth/cmd/berth", "berth/host/lookup", "it wires everything"},
 	{"berth/cmd/berth", "berth/sandbox", "it wires everything"},
+	{"berth/cmd/berth", "berth/native", "it wires everything"},
+	{"berth/cmd/berth", "berth/portable", "it wires everything"},
 	{"berth/cmd/berth", "berth/server", "it wires everything"},
 	{"berth/cmd/berth", "github.com/spf13", "the command line"},
 	{"berth/cmd/berth", "go.yaml.in/yaml/v3", "the configuration file"},

@@ -273,17 +273,17 @@ func belongs(file, name string, manifest host.Manifest) bool {
 	}
 	folder, _, nested := strings.Cut(file, "/")
 	if !nested {
-		return native(name)(file)
+		return nativeOf(name)(file)
 	}
 	switch folder {
 	case "sources", "sinks", "functions", "etc":
 		return true
 	}
-	return native(name)(file)
+	return nativeOf(name)(file)
 }
 
-// native tells the native builds of a plugin.
-func native(plugin string) func(file string) bool {
+// nativeOf tells the native builds of a plugin.
+func nativeOf(plugin string) func(file string) bool {
 	return func(file string) bool {
 		_, ok := host.NativeBuild(plugin, file)
 		return ok
@@ -303,7 +303,7 @@ func checkContent(result *packed, manifest host.Manifest) error {
 	switch {
 	case executable != "" && !slices.Contains(result.Packed, executable):
 		return fail(exitRefused, "manifest %s.json names the executable %q, which is not in the folder", name, executable)
-	case executable == "" && len(modules) == 0 && !slices.ContainsFunc(result.Packed, native(name)) && !slices.Contains(result.Packed, name+".wasm"):
+	case executable == "" && len(modules) == 0 && !slices.ContainsFunc(result.Packed, nativeOf(name)) && !slices.Contains(result.Packed, name+".wasm"):
 		found := few(append(slices.Clone(result.Packed), result.LeftOut...))
 		return fail(exitRefused, "no build of %q is in the folder: expected %s.wasm, %s.so or an executable named in %s.json, found: %s",
 			name, name, host.Exported(name), name, found)

@@ -18,6 +18,8 @@ import (
 	"berth/host"
 	"berth/host/lookup"
 	"berth/host/store"
+	"berth/native"
+	"berth/portable"
 	"berth/sandbox"
 	"berth/server"
 )
@@ -188,7 +190,7 @@ func assemble(ctx context.Context, c *config, log *slog.Logger) (_ *house, err e
 		Dir:             c.Data,
 		Store:           h.store,
 		Cache:           h.cache,
-		Engines:         []host.Engine{sandbox.New().WithAdmission(c.admission())},
+		Engines:         []host.Engine{sandbox.New().WithAdmission(c.admission()), native.New(), portable.New()},
 		Limits:          c.limits(),
 		Policy:          c.policy(),
 		Archive:         limits,
