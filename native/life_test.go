@@ -57,7 +57,7 @@ func TestLife(t *testing.T) {
 		if err != nil || status.State != host.StateActive || status.Module == nil {
 			t.Fatalf("%+v, %v", status, err)
 		}
-		if m := status.Module; m.Form != "native, Echo@v1.2.0.so, not run" || len(m.Notes) != 1 || m.Instances != 0 || m.Busy != 0 {
+		if m := status.Module; m.Form != "native, Echo@v1.2.0.so, not run" || m.Unavailable == "" || m.Instances != 0 || m.Busy != 0 {
 			t.Errorf("%+v", m)
 		}
 		if status.LastError == nil || status.LastError.Code != host.CodeUnavailable {

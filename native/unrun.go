@@ -36,8 +36,8 @@ func (m *module) Function(name string) (host.Function, error) {
 // Status implements host.Module.
 func (m *module) Status() host.ModuleStatus {
 	return host.ModuleStatus{
-		Form:  fmt.Sprintf("native, %s, not run", m.file),
-		Notes: []string{"this version of Berth installs and describes native builds, and does not run them yet"},
+		Form:        fmt.Sprintf("native, %s, not run", m.file),
+		Unavailable: "this version of Berth installs and describes native builds, and does not run them yet",
 	}
 }
 

@@ -62,7 +62,7 @@ func TestLife(t *testing.T) {
 		if err != nil || status.State != host.StateActive || status.Module == nil {
 			t.Fatalf("%+v, %v", status, err)
 		}
-		if m := status.Module; m.Form != "portable, mirror (go), not run" || len(m.Notes) != 1 || m.Pid != 0 || m.Instances != 0 {
+		if m := status.Module; m.Form != "portable, mirror (go), not run" || m.Unavailable == "" || m.Pid != 0 || m.Instances != 0 {
 			t.Errorf("%+v", m)
 		}
 		wantError(t, h.Register(ctx, host.Portables, "mirror", []string{"other"}), host.CodeInvalid, "mirror.json does not declare it", "copy, echo")

@@ -49,8 +49,8 @@ func list(names []string) string {
 // Status implements host.Module.
 func (m *module) Status() host.ModuleStatus {
 	return host.ModuleStatus{
-		Form:  fmt.Sprintf("portable, %s (%s), not run", m.pkg.Manifest.Executable, m.pkg.Manifest.Language),
-		Notes: []string{"this version of Berth installs and describes portable plugins, and does not run them yet"},
+		Form:        fmt.Sprintf("portable, %s (%s), not run", m.pkg.Manifest.Executable, m.pkg.Manifest.Language),
+		Unavailable: "this version of Berth installs and describes portable plugins, and does not run them yet",
 	}
 }
 

@@ -23,6 +23,8 @@ type config struct {
 	UnixMode uint32
 	// Data is the folder of everything that is installed, made if it is not there. One host at a time may use it.
 	Data string
+	// Plugins is the drop-in folder: what lies there is installed, at start, on SIGHUP and on POST /plugins/reload. Empty: none.
+	Plugins string
 	// Insecure serves on addresses that other machines reach, though nothing asks them who they are.
 	Insecure bool
 
@@ -74,6 +76,11 @@ type config struct {
 	Drain time.Duration
 	// LoadTimeout is how long loading a plugin may take, compiling included.
 	LoadTimeout time.Duration
+
+	// Scripts is what becomes of packages that carry install.sh: allow runs it, with the rights of the host; deny refuses them.
+	Scripts string
+	// ScriptTimeout is how long an install.sh may take.
+	ScriptTimeout time.Duration
 
 	// DownloadLimit is the size of a package.
 	DownloadLimit host.Bytes
@@ -137,6 +144,8 @@ func defaultConfig() config {
 		PolicyRandom:    policy.Random,
 		Drain:           10 * time.Second,
 		LoadTimeout:     time.Minute,
+		Scripts:         "allow",
+		ScriptTimeout:   5 * time.Minute,
 		DownloadLimit:   host.Bytes(archive.DefaultDownload),
 		UnpackedLimit:   host.Bytes(archive.DefaultUnpacked),
 		FileLimit:       archive.DefaultFiles,
@@ -168,6 +177,7 @@ func (c *config) options() []option {
 		{"unix", (*textValue)(&c.Unix), "path of a Unix socket to serve on, at most 107 bytes, in a folder that exists; empty: none"},
 		{"unix-mode", (*modeValue)(&c.UnixMode), "permissions of the socket: 0600, or 0660 to let its group in"},
 		{"data", (*textValue)(&c.Data), "folder of everything that is installed, made if it is not there; one host at a time may use it"},
+		{"plugins", (*textValue)(&c.Plugins), "drop-in folder: plugins that lie there are installed, at start, on SIGHUP and on POST /plugins/reload; empty: none"},
 		{"insecure", (*boolValue)(&c.Insecure), "serve on addresses that other machines reach, though nothing asks them who they are"},
 		{"log-level", &choiceValue{&c.LogLevel, []string{"debug", "info", "warn", "error"}}, "least level that is logged: debug, info, warn or error"},
 		{"log-format", &choiceValue{&c.LogFormat, []string{"text", "json"}}, "how log lines are written to stderr: text or json"},
@@ -190,6 +200,8 @@ func (c *config) options() []option {
 		{"policy-random", (*boolValue)(&c.PolicyRandom), "let plugins have real randomness"},
 		{"drain", &durationValue{&c.Drain, false}, "how long calls may end in peace when their plugin is dropped, updated or unloaded"},
 		{"load-timeout", &durationValue{&c.LoadTimeout, false}, "how long loading a plugin may take, compiling included"},
+		{"scripts", &choiceValue{&c.Scripts, []string{"allow", "deny"}}, "what becomes of packages that carry install.sh: allow runs it, with the rights of the host; deny refuses them"},
+		{"script-timeout", &durationValue{&c.ScriptTimeout, false}, "how long an install.sh may take"},
 		{"download-limit", &sizeValue{&c.DownloadLimit, 1, math.MaxInt64}, "size of a package"},
 		{"unpacked-limit", &sizeValue{&c.UnpackedLimit, 1, math.MaxInt64}, "size of a package's files together"},
 		{"file-limit", &countValue[int]{&c.FileLimit, 1}, "number of files in a package"},

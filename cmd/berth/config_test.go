@@ -215,7 +215,7 @@ func TestConfigPrinted(t *testing.T) {
 	if code, _, stderr := berth(t, nil, "keygen", "-o", "a"); code != 0 {
 		t.Fatal(stderr)
 	}
-	args := []string{"config", "--listen=127.0.0.1:0", "--unix=a b #c.sock", "--unix-mode=0660", "--data=true", "--insecure", "--log-level=warn",
+	args := []string{"config", "--listen=127.0.0.1:0", "--unix=a b #c.sock", "--unix-mode=0660", "--data=true", "--plugins=drop in", "--scripts=deny", "--script-timeout=3s", "--insecure", "--log-level=warn",
 		"--log-format=json", "--budget=3000001", "--memory=128KiB", "--input=1B", "--output=3", "--timeout=0", "--instances=3",
 		"--drain=1h", "--load-timeout=1h1m1s", "--download-limit=1MiB", "--unpacked-limit=2MB", "--file-limit=7",
 		"--download-timeout=100ms", "--connections=9", "--batch-limit=1KiB", "--read-timeout=1s", "--upload-timeout=2s", "--write-timeout=3s", "--idle-timeout=4s",

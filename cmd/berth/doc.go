@@ -28,4 +28,5 @@
 //	6  the function trapped or crashed (500)
 //	7  the time was up (504, 408, or --timeout)
 //	8  the host cannot be reached, or cannot serve now (503)
+//	100  serve was ended by a request that asked for a restart (?stop=1)
 package main

@@ -23,6 +23,9 @@ const (
 	exitTimeout
 	exitUnavailable
 	numExits
+
+	// exitRestart is eKuiper's: a request asked it to stop after a change, for its supervisor to start it again.
+	exitRestart exitCode = 100
 )
 
 var exitTexts = [numExits]string{
@@ -43,6 +46,7 @@ func exitTable() string {
 	for code, text := range exitTexts {
 		fmt.Fprintf(&b, "  %d  %s\n", code, text)
 	}
+	fmt.Fprintf(&b, "  %d  serve was ended by a request that asked for a restart (?stop=1)\n", exitRestart)
 	return b.String()
 }
 

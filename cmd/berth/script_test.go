@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 //
 //	start [NAME=value...] [flags]   runs berth serve on a free port, and points BERTH_HOST to it
 //	end signal code                 sends the signal to the host and waits for it to end with the code
+//	ended code                      waits for the host to end by itself
 //	signal signal                   sends it and does not wait
 //	log pattern                     waits until a line of the host's log holds the text
 //	exits code command args...      runs the command, which has to exit with the code
@@ -48,7 +49,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "end": end, "busy": busy, "signal": sendSignal, "log": waitLog, "exits": exits, "call": call, "called": called,
+			"start": start, "end": end, "ended": ended, "busy": busy, "signal": sendSignal, "log": waitLog, "exits": exits, "call": call, "called": called,
 		},
 	})
 }
@@ -123,7 +124,7 @@ func (d *daemon) follow(stderr io.Reader, first chan<- string) {
 }
 
 func signalOf(ts *testscript.TestScript, name string) syscall.Signal {
-	s, ok := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL}[name]
+	s, ok := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL, "HUP": syscall.SIGHUP}[name]
 	if !ok {
 		ts.Fatalf("unknown signal %s", name)
 	}
@@ -135,15 +136,19 @@ func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func end(ts *testscript.TestScript, neg bool, args []string) {
-	d := daemonOf(ts)
 	sendSignal(ts, neg, args)
+	ended(ts, neg, args[1:])
+}
+
+func ended(ts *testscript.TestScript, neg bool, args []string) {
+	d := daemonOf(ts)
 	select {
 	case <-d.done:
 	case <-time.After(patience):
 		ts.Fatalf("the host does not end:\n%s", d.lines())
 	}
-	if got := strconv.Itoa(d.cmd.ProcessState.ExitCode()); got != args[1] {
-		ts.Fatalf("the host ended with %s, want %s:\n%s", got, args[1], d.lines())
+	if got := strconv.Itoa(d.cmd.ProcessState.ExitCode()); got != args[0] {
+		ts.Fatalf("the host ended with %s, want %s:\n%s", got, args[0], d.lines())
 	}
 }
 

@@ -57,19 +57,38 @@ func (a *app) serve(ctx context.Context, c *config) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(signals)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer oneProcessorMore(c)()
 	finished := make(chan error, 1)
-	go func() { finished <- runHost(ctx, c, log) }()
-	for first := true; ; first = false {
+	asked := make(chan int, 1)
+	ask := func(code int) {
+		select {
+		case asked <- code:
+		default: // it was asked already
+		}
+	}
+	go func() { finished <- runHost(ctx, c, log, hangups, ask) }()
+	code := exitOK
+	for first := true; ; {
 		select {
 		case err := <-finished:
+			if err == nil && code != exitOK {
+				return fail(code, "stopped by a request that asked for a restart: start it again")
+			}
 			return err
+		case n := <-asked:
+			log.Info("shutting down", "asked", "by a request", "exit", n, "limit", c.ShutdownTimeout)
+			code = exitCode(n)
+			stop()
 		case s := <-signals:
 			if !first {
 				return fail(exitFailure, "ended by a second signal (%v): requests under way were not waited for", s)
 			}
+			first = false
 			log.Info("shutting down", "signal", s.String(), "limit", c.ShutdownTimeout)
 			stop()
 		}
@@ -104,8 +123,9 @@ func newLogger(w io.Writer, c *config) *slog.Logger {
 }
 
 // runHost listens, puts the host together, serves until ctx ends, and takes it apart again. It listens first: two hosts on
-// one address are found before anything is opened, and requests that come early wait.
-func runHost(ctx context.Context, c *config, log *slog.Logger) error {
+// one address are found before anything is opened, and requests that come early wait. A hangup makes it read the drop-in
+// folder; stop is for requests that end it.
+func runHost(ctx context.Context, c *config, log *slog.Logger, hangups <-chan os.Signal, stop func(exitCode int)) error {
 	listeners, err := listen(ctx, c)
 	if err != nil {
 		return err
@@ -113,7 +133,7 @@ func runHost(ctx context.Context, c *config, log *slog.Logger) error {
 	for _, ln := range listeners {
 		log.Info("listening", "addr", shownAddr(ln.Addr()))
 	}
-	house, err := assemble(ctx, c, log)
+	house, err := assemble(ctx, c, log, stop)
 	if err != nil {
 		closeListeners(listeners)
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -126,9 +146,15 @@ func runHost(ctx context.Context, c *config, log *slog.Logger) error {
 	for _, ln := range listeners {
 		go func() { served <- house.server.Serve(ln) }()
 	}
-	select {
-	case <-ctx.Done():
-	case err = <-served: // a listener broke: what the others serve is finished
+	for over := false; !over; {
+		select {
+		case <-ctx.Done():
+			over = true
+		case err = <-served: // a listener broke: what the others serve is finished
+			over = true
+		case <-hangups:
+			house.reload(ctx, log)
+		}
 	}
 	limit, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), c.ShutdownTimeout, errShutdown)
 	defer cancel()
@@ -162,7 +188,7 @@ type house struct {
 }
 
 // assemble wires everything; nothing else does. On an error nothing stays open.
-func assemble(ctx context.Context, c *config, log *slog.Logger) (_ *house, err error) {
+func assemble(ctx context.Context, c *config, log *slog.Logger, stop func(exitCode int)) (_ *house, err error) {
 	h := &house{}
 	defer func() {
 		if err != nil {
@@ -195,6 +221,8 @@ func assemble(ctx context.Context, c *config, log *slog.Logger) (_ *house, err e
 		Policy:          c.policy(),
 		Archive:         limits,
 		Signatures:      signatures,
+		DropIn:          c.Plugins,
+		Scripts:         host.Scripts{Deny: c.Scripts == "deny", Timeout: c.ScriptTimeout},
 		Drain:           c.Drain,
 		LoadTimeout:     c.LoadTimeout,
 		FunctionFigures: c.Figures,
@@ -204,18 +232,31 @@ func assemble(ctx context.Context, c *config, log *slog.Logger) (_ *house, err e
 		return nil, err
 	}
 	h.server, err = server.New(server.Config{
-		Host:          h.host,
-		Version:       readVersion().Version,
-		Log:           log,
-		MaxBody:       c.Input + bodySlack,
-		MaxBatch:      c.BatchLimit,
-		ReadTimeout:   c.ReadTimeout,
-		UploadTimeout: c.UploadTimeout,
-		WriteTimeout:  c.WriteTimeout,
-		IdleTimeout:   c.IdleTimeout,
-		Concurrency:   c.Connections,
+		Host:           h.host,
+		Stop:           stop,
+		Version:        readVersion().Version,
+		Log:            log,
+		MaxBody:        c.Input + bodySlack,
+		MaxBatch:       c.BatchLimit,
+		MaxPackage:     c.DownloadLimit,
+		PackageTimeout: c.DownloadTimeout,
+		ReadTimeout:    c.ReadTimeout,
+		UploadTimeout:  c.UploadTimeout,
+		WriteTimeout:   c.WriteTimeout,
+		IdleTimeout:    c.IdleTimeout,
+		Concurrency:    c.Connections,
 	})
 	return h, err
+}
+
+// reload reads the drop-in folder, and logs what came of it.
+func (h *house) reload(ctx context.Context, log *slog.Logger) {
+	r, err := h.host.Reload(ctx)
+	if err != nil {
+		log.Error("SIGHUP: the drop-in folder was not read", "error", err)
+		return
+	}
+	log.Info("SIGHUP: the drop-in folder was read", "installed", r.Installed, "updated", r.Updated, "dropped", r.Dropped, "failed", len(r.Failed))
 }
 
 // close takes down what is there: no new requests, those under way finished or, when ctx ends, interrupted, then what they
