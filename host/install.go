@@ -22,12 +22,20 @@ type Request struct {
 	// goroutine of the caller.
 	Upload io.Reader
 
-	dropped *dropped // the files themselves, in the place of both
+	// In the place of both:
+	dropped  *dropped  // the files themselves
+	restored *restored // a plugin in a backup
 }
+
+// isHere tells a plugin whose files are not fetched but on this host, ready to be
+// placed: its script has run, or never does.
+func (r Request) isHere() bool { return r.dropped != nil || r.restored != nil }
 
 // source is what the record says of where the package came from.
 func (r Request) source() string {
 	switch {
+	case r.restored != nil:
+		return r.restored.record.Source
 	case r.dropped != nil:
 		return SourceDropIn
 	case r.Upload != nil:
@@ -172,7 +180,7 @@ func (h *Host) begin(ctx context.Context, req Request) (old *plugin, unlock func
 	if err := CheckName(req.Name); err != nil {
 		return nil, nil, err
 	}
-	if err := archive.CheckURI(req.File); err != nil && req.Upload == nil && req.dropped == nil {
+	if err := archive.CheckURI(req.File); err != nil && req.Upload == nil && !req.isHere() {
 		return nil, nil, &Error{Code: CodeInvalid, Err: err}
 	}
 	if err := checkDigest(req.SHA256); err != nil {

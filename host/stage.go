@@ -34,19 +34,21 @@ func (u *undo) run() {
 // everything is as it was.
 func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, err error) {
 	var undo undo
+	var work string
 	defer func() {
 		if err != nil {
 			undo.run()
 			err = h.stageError(err)
 		}
+		if work != "" {
+			_ = os.RemoveAll(work) // last: what undo puts back may lie in it
+		}
 	}()
 	ctx, cancel := h.bound(ctx)
 	defer cancel()
-	work, err := os.MkdirTemp(h.layout.staging(), req.Name+"-")
-	if err != nil {
+	if work, err = os.MkdirTemp(h.layout.staging(), req.Name+"-"); err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(work)
 
 	got, err := h.obtain(ctx, req, work)
 	if err != nil {
@@ -83,6 +85,11 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 			return nil, installError(err)
 		}
 	}
+	if req.restored != nil {
+		if err := h.placeOwn(work, id, &undo); err != nil {
+			return nil, installError(err)
+		}
+	}
 	pkg, err := h.openPackage(id, digest)
 	if err == nil {
 		err = pkg.checkContents()
@@ -94,6 +101,12 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 	record := Record{Kind: req.Kind, Name: req.Name, Version: pkg.Version, Digest: digest, Source: req.source(),
 		Requested: slices.Clone(req.Functions), ShellParas: slices.Clone(req.ShellParas),
 		Preload: m.Preload, Warnings: got.warnings, Installed: time.Now().UTC()}
+	if req.restored != nil {
+		record.Version, record.Installed = req.restored.record.Version, req.restored.record.Installed
+		if record.Source == SourceDropIn && (old == nil || old.record.Source != SourceDropIn) {
+			record.Source = SourceUpload // it does not lie in this host's folder
+		}
+	}
 	got.proof.note(&record)
 	if req.Kind == Portables {
 		record.Sources, record.Sinks = slices.Clone(m.Sources), slices.Clone(m.Sinks)
@@ -122,8 +135,13 @@ type obtained struct {
 }
 
 // obtain puts the files of a package into work/files. What lies in the drop-in
-// folder the operator put there: it needs no signature.
+// folder or in a backup the operator put there: it needs no signature.
 func (h *Host) obtain(ctx context.Context, req Request, work string) (got obtained, err error) {
+	if p := req.restored; p != nil {
+		got.digest, got.warnings = p.record.Digest, p.record.Warnings
+		got.proof = proof{state: p.record.Signature, signedBy: p.record.SignedBy}
+		return got, h.unpackRestored(ctx, p, work)
+	}
 	if req.dropped != nil {
 		got.digest, err = h.copyDropped(ctx, *req.dropped, filepath.Join(work, "files"))
 		return got, err
@@ -149,18 +167,23 @@ func installError(err error) error {
 // prepare makes an unpacked package ready to be placed: it fetches what the
 // manifest names by URL, checks that everything is there, and runs the script.
 func (h *Host) prepare(ctx context.Context, req Request, dir string) error {
-	script, err := h.checkScripts(dir, req.ShellParas)
-	if err != nil {
-		return err
+	script := false
+	if !req.isHere() {
+		var err error
+		if script, err = h.checkScripts(dir, req.ShellParas); err != nil {
+			return err
+		}
 	}
-	if err := h.stageModules(ctx, dir, req.Name); err != nil {
-		return err
+	if req.restored == nil {
+		if err := h.stageModules(ctx, dir, req.Name); err != nil {
+			return err
+		}
 	}
 	pkg, err := openPackage(req.Kind, req.Name, "", dir, "", h.config.Limits)
 	if err != nil {
 		return err
 	}
-	if err := pkg.checkContents(); err != nil || !script || req.dropped != nil {
+	if err := pkg.checkContents(); err != nil || !script {
 		return err
 	}
 	return h.runScript(ctx, dir, req.ShellParas, h.logOf(id{req.Kind, req.Name}))

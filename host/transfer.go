@@ -95,3 +95,6 @@ func (h *Host) importOne(ctx context.Context, req Request, partial bool) error {
 	}
 	return err
 }
+
+// String is "functions/echo".
+func (r Ref) String() string { return id{r.Kind, r.Name}.String() }

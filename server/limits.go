@@ -27,6 +27,7 @@ type Config struct {
 	MaxBatch      host.Bytes // of POST /invoke/{function}/batch; default 16 MiB
 	MaxManagement host.Bytes // of every other request; default 1 MiB
 	MaxPackage    host.Bytes // of a zip or a file that is streamed to disk; default 256 MiB
+	MaxRestore    host.Bytes // of a backup that is restored; default 8 GiB
 	MaxHead       host.Bytes // of a request's line and headers, a buffer of this size a connection; default 8 KiB
 
 	// ReadTimeout is for a whole request to arrive, UploadTimeout for its body
@@ -55,6 +56,7 @@ const (
 	defaultMaxBatch       = 16 << 20
 	defaultMaxManagement  = 1 << 20
 	defaultMaxHead        = 8 << 10
+	defaultMaxRestore     = 8 << 30
 	defaultMaxPackage     = 256 << 20
 	defaultReadTimeout    = 10 * time.Second
 	defaultUploadTimeout  = 2 * time.Minute
@@ -84,7 +86,7 @@ func (c *Config) complete() error {
 		faults = append(faults, errors.New("a host is needed"))
 	}
 	size := func(name string, value *host.Bytes, standard host.Bytes) {
-		if *value < 0 || *value > math.MaxInt32 && value != &c.MaxPackage {
+		if *value < 0 || *value > math.MaxInt32 && value != &c.MaxPackage && value != &c.MaxRestore {
 			faults = append(faults, fmt.Errorf("%s is %d: it must be between 0 and 2 GiB", name, *value))
 		}
 		if *value == 0 {
@@ -94,6 +96,7 @@ func (c *Config) complete() error {
 	size("MaxBody", &c.MaxBody, defaultMaxBody)
 	size("MaxBatch", &c.MaxBatch, defaultMaxBatch)
 	size("MaxManagement", &c.MaxManagement, defaultMaxManagement)
+	size("MaxRestore", &c.MaxRestore, defaultMaxRestore)
 	size("MaxPackage", &c.MaxPackage, defaultMaxPackage)
 	size("MaxHead", &c.MaxHead, defaultMaxHead)
 	limit := func(name string, value *time.Duration, standard time.Duration) {

@@ -110,6 +110,8 @@ func (s *Server) routes() *router.Router {
 	handle(routeUploads, uploadsPath+"/{name}", s.named(s.deleteUpload), del)
 	handle(routeTransfer, "/data/export", s.export, get, head)
 	handle(routeTransfer, "/data/import", s.imports, post)
+	handle(routeTransfer, "/data/backup", s.backup, post)
+	handle(routeTransfer, restorePath, s.restore, post)
 	handle(routeControl, "/plugins/reload", s.reload, post)
 	handle(routeControl, "/stop", s.stop, post)
 

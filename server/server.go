@@ -27,6 +27,9 @@ type Host interface {
 	Export() []host.Request
 	Import(ctx context.Context, plugins []host.Request, partial bool) map[host.Ref]error
 
+	Backup(ctx context.Context, w io.Writer) error
+	Restore(ctx context.Context, src io.Reader, limit host.Bytes) (host.Restored, error)
+
 	SaveUpload(ctx context.Context, name string, content io.Reader) (path string, err error)
 	FetchUpload(ctx context.Context, name, uri string) (path string, err error)
 	Uploads() (paths []string, err error)

@@ -99,7 +99,7 @@ func (s *Server) upload(ctx *fasthttp.RequestCtx, kind host.Kind, name string, t
 	if !s.checkedName(ctx, req.Name) { // before any of it is read
 		return
 	}
-	s.stream(ctx, routePlugins, func(body io.Reader) {
+	s.stream(ctx, routePlugins, s.config.MaxPackage, func(body io.Reader) {
 		req.Upload = body
 		then(ctx, req)
 	})
@@ -116,10 +116,10 @@ func values(args *fasthttp.Args, parameter string) (all []string) {
 // stream takes the connection from fasthttp, lets work read the body of the
 // request and make the answer in ctx, sends that, and closes the connection. It
 // returns at once; Shutdown waits for the work as for any request.
-func (s *Server) stream(ctx *fasthttp.RequestCtx, r route, work func(body io.Reader)) {
+func (s *Server) stream(ctx *fasthttp.RequestCtx, r route, limit host.Bytes, work func(body io.Reader)) {
 	length, _ := streamedLength(&ctx.Request.Header)
-	if length > int64(s.config.MaxPackage) {
-		writeError(ctx, codeAnswers[host.CodeTooLarge], fmt.Sprintf("the request's body has %d bytes: at most %v are read", length, s.config.MaxPackage))
+	if length > int64(limit) {
+		writeError(ctx, codeAnswers[host.CodeTooLarge], fmt.Sprintf("the request's body has %d bytes: at most %v are read", length, limit))
 		return
 	}
 	underlying := ctx.Conn()
@@ -129,7 +129,7 @@ func (s *Server) stream(ctx *fasthttp.RequestCtx, r route, work func(body io.Rea
 		defer s.hangUp(ctx, c, r)
 		defer s.recovered(ctx)
 		body := &upload{server: s, conn: c, end: time.Now().Add(s.config.PackageTimeout)}
-		work(body.reader(length, int64(s.config.MaxPackage)))
+		work(body.reader(length, int64(limit)))
 		if !body.done {
 			lingerAfter(underlying)
 		}
