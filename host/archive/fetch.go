@@ -59,7 +59,9 @@ func parseURI(uri string) (*url.URL, error) {
 // regular file, or a link to one.
 //
 // Errors are of type [*Error] and wrap [ErrInvalidURI], [ErrForbidden], [ErrDownload] or [ErrTooLarge]; those of dst wrap only
-// their cause. An ErrDownload because there is no such file, or the server says 404, wraps fs.ErrNotExist too. Ending ctx ends the download at once; limits.Timeout passing is an [ErrDownload] and a context.DeadlineExceeded.
+// their cause. An answer with another status than 200 is an ErrDownload and a [*StatusError]; that there is no such file, or
+// that the server says 404, is an ErrDownload and an fs.ErrNotExist. Ending ctx ends the download at once; limits.Timeout
+// passing is an ErrDownload and a context.DeadlineExceeded.
 // Fetch may be called concurrently, and leaves no connection open.
 func Fetch(ctx context.Context, uri string, dst io.Writer, limits Limits) (Fetched, error) {
 	return fetch(ctx, uri, dst, limits.WithDefaults(), nil)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"net/http"
 	"net/http/httptest"
@@ -231,6 +232,29 @@ func TestFetchRefused(t *testing.T) {
 				t.Errorf("wrote %d bytes", got.Len())
 			}
 		})
+	}
+}
+
+// TestFetchStatus tells a server that does not deliver from one that is not there.
+func TestFetchStatus(t *testing.T) {
+	for name, test := range map[string]struct {
+		uri    string
+		status int // 0: there is none
+	}{
+		"404":          {serve(t, false, http.NotFound).URL + "/x.zip", 404},
+		"503":          {serve(t, false, raw("HTTP/1.1 503 Later\r\n\r\n")).URL + "/x.zip", 503},
+		"nobody there": {"http://127.0.0.1:1/x.zip", 0},
+		"not http":     {serve(t, false, raw("SSH-2.0-OpenSSH_9\r\n")).URL + "/x.zip", 0},
+	} {
+		_, err := Fetch(t.Context(), test.uri, io.Discard, Limits{})
+		var status *StatusError
+		got := 0
+		if errors.As(err, &status) {
+			got = status.Status
+		}
+		if !errors.Is(err, ErrDownload) || got != test.status || errors.Is(err, fs.ErrNotExist) != (test.status == 404) {
+			t.Errorf("%s: status %d, %v", name, got, err)
+		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
-	"io/fs"
 	"net/http"
 	"strings"
 	"time"
@@ -47,12 +46,7 @@ func (d download) http(ctx context.Context, dst io.Writer, limits Limits) (Fetch
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		// The text is eKuiper's, and clients know it.
-		refusal := &textError{text: "cannot download the file with status: " + printable(response.Status), kind: ErrDownload}
-		if response.StatusCode == http.StatusNotFound {
-			refusal.cause = fs.ErrNotExist
-		}
-		return Fetched{}, refusal
+		return Fetched{}, downloadError(newStatusError(response))
 	}
 	return d.receive(ctx, dst, response.Body, response.ContentLength, limits)
 }
