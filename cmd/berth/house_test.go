@@ -32,6 +32,8 @@ var allowed = []edge{
 	{"berth/host/store", "go.etcd.io/bbolt", "what is installed is remembered in bbolt"},
 	{"berth/host/lookup", "berth/host", "it implements host.Cache"},
 	{"berth/host/lookup", "github.com/dgraph-io/ristretto/v2", "it decides which activations stay within the budget"},
+	{"berth/host/catalog", "berth/host", "kinds, the rule for names, errors with a code"},
+	{"berth/host/catalog", "berth/host/archive", "what plugin hosts have is downloaded as packages are"},
 	{"berth/host/enginetest", "berth/host", "it tests implementations of host.Engine"},
 	{"berth/host/enginetest", "berth/host/store", "it tests them in hosts with a real store"},
 	{"berth/host/enginetest", "berth/host/lookup", "it tests them in hosts with a real cache"},
