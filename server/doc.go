@@ -3,7 +3,7 @@
 // status code, and knows plugins through host alone.
 //
 //	listener ──► fasthttp ──► handle ─┬─► invoke       POST /invoke/{function}, by hand, no allocation
-//	(TCP, Unix)                       └─► router ──┬─► batch, plugins, udfs, status, logs
+//	(TCP, Unix)                       └─► router ──┬─► batch, plugins, udfs, status, logs, prebuild
 //	                                               └─► /, /ping, /healthz, /readyz, /metrics
 //	                                   every failure ──► errors.go: one table, one shape
 //

@@ -21,6 +21,10 @@ type Config struct {
 	Version string       // of this program, as / and /metrics show it; default "unknown"
 	Log     *slog.Logger // default: discarded
 
+	// Catalog lists the plugins that can be had ready-made. nil: the operator has
+	// named no plugin hosts, and clients are told so.
+	Catalog Catalog
+
 	// Bodies over these sizes are answered with 413. MaxBody should be a little
 	// over the host's own limit for inputs, whose message says more.
 	MaxBody       host.Bytes // of POST /invoke/{function}; default 16 MiB and 64 KiB

@@ -108,7 +108,6 @@ func TestConformance(t *testing.T) {
 		{"GET", path, "", 200, "[]"},
 
 		{"GET", path + "/nope", "", 404, `{"error":1002,"message":"describe functions plugin nope error: not found"}`},
-		{"GET", path + "/prebuild", "", 404, `{"error":1002,"message":"describe functions plugin prebuild error: not found"}`},
 		{"DELETE", path + "/nope", "", 404, `{"error":1002,"message":"delete functions plugin nope error: invalid name nope: not exist"}`},
 		{"PUT", path + "/nope", `{"name":"nope","file":"${FILES}/echo.zip"}`, 404, `{"error":1002,"message":"update functions plugin nope error, cannot delete old version: invalid name nope: not exist"}`},
 		{"DELETE", path + "/no%20pe", "", 400, badName("no pe")},

@@ -25,6 +25,7 @@ const (
 	routeLogs
 	routeRegister
 	routeUDFs
+	routePrebuild
 	routeUploads
 	routeTransfer
 	routeControl
@@ -43,6 +44,7 @@ var routeNames = [numRoutes]string{
 	routeLogs:        "logs",
 	routeRegister:    "register",
 	routeUDFs:        "udfs",
+	routePrebuild:    "prebuild",
 	routeUploads:     "uploads",
 	routeTransfer:    "transfer",
 	routeControl:     "control",
@@ -104,6 +106,9 @@ func (s *Server) routes() *router.Router {
 	handle(routeRegister, "/plugins/functions/{name}/register", s.named(s.registerFunctions), post)
 	handle(routeUDFs, "/plugins/udfs", s.listUDFs, get, head)
 	handle(routeUDFs, "/plugins/udfs/{name}", s.named(s.describeUDF), get, head)
+	for _, kind := range []host.Kind{host.Sources, host.Sinks, host.Functions} { // it hides a plugin of that name from GET
+		handle(routePrebuild, "/plugins/"+kind.String()+"/prebuild", ofKind(kind, s.prebuilt), get, head)
+	}
 
 	handle(routeUploads, uploadsPath, s.listUploads, get, head)
 	handle(routeUploads, uploadsPath, s.createUpload, post)
