@@ -9,6 +9,7 @@ import (
 
 	"berth/host"
 	"berth/host/archive"
+	"berth/host/catalog"
 	"berth/sandbox"
 )
 
@@ -102,6 +103,13 @@ type config struct {
 	// SignatureKeys are files of the public keys, PEM, by one of which a package is to be signed.
 	SignatureKeys []string
 
+	// PluginHosts are prefixes of URLs below which prebuilt plugins lie; of those that have a plugin the first counts. Empty: none.
+	PluginHosts []string
+	// PluginVersion is the version of eKuiper whose prebuilt plugins are listed.
+	PluginVersion string
+	// PluginSystem is the system for which prebuilt plugins are listed, such as alpine or debian. Empty: this machine's.
+	PluginSystem string
+
 	// Connections is how many connections are served at one time; those beyond it get a 503.
 	Connections int
 	// BatchLimit is the size of a batch of calls.
@@ -152,6 +160,8 @@ func defaultConfig() config {
 		DownloadTimeout: archive.DefaultTimeout,
 		DownloadSchemes: []string{"http", "https", "file"},
 		Signatures:      host.SignaturesOff.String(),
+		PluginHosts:     []string{catalog.DefaultHost},
+		PluginVersion:   catalog.DefaultVersion,
 		Connections:     1024,
 		BatchLimit:      16 << 20,
 		ReadTimeout:     10 * time.Second,
@@ -211,6 +221,9 @@ func (c *config) options() []option {
 		{"download-addresses", &listValue[netip.Prefix]{&c.DownloadAddresses, parsePrefix}, "ranges of addresses that they may come from, such as 10.0.0.0/8; no proxy is used then; empty: any, private networks included"},
 		{"signatures", &choiceValue{&c.Signatures, signatureModes()}, "what becomes of packages without a valid signature: off (nobody looks), warn (they are installed with a warning) or require (they are refused)"},
 		{"signature-keys", &listValue[string]{&c.SignatureKeys, parseFile}, "files of the public keys, PEM, by one of which a package is to be signed; each may hold several"},
+		{"plugin-hosts", &listValue[string]{&c.PluginHosts, parsePluginHost}, "prefixes of URLs below which prebuilt plugins lie; of those that have a plugin the first counts; empty: none"},
+		{"plugin-version", &elementValue{&c.PluginVersion, false}, "version of eKuiper whose prebuilt plugins are listed"},
+		{"plugin-system", &elementValue{&c.PluginSystem, true}, "system for which prebuilt plugins are listed, such as alpine or debian; empty: this machine's"},
 		{"connections", &countValue[int]{&c.Connections, 1}, "connections that are served at one time; those beyond it get a 503"},
 		{"batch-limit", &sizeValue{&c.BatchLimit, 1, maxBody}, "size of a batch of calls"},
 		{"read-timeout", &durationValue{&c.ReadTimeout, false}, "how long a request may take to arrive"},

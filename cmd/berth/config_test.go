@@ -133,6 +133,11 @@ func TestConfigSingleFaults(t *testing.T) {
 		{"policy-addresses", "fe80::1%eth0", "is no range of addresses"},
 		{"policy-paths", "/srv,data", `"data" is no absolute path`},
 		{"policy-paths", "/srv/../etc", `has ".."`},
+		{"plugin-hosts", "https://a.test, b.test", `"b.test" is no plugin host`},
+		{"plugin-hosts", "https://u:p@a.test", "user or password"},
+		{"plugin-version", "", "cannot be a folder"},
+		{"plugin-version", "../2.4.0", "cannot be a folder"},
+		{"plugin-system", "my system", "cannot be a folder"},
 		{"policy-clock", "no", "neither true nor false"},
 		{"download-schemes", "https,ftp", `"ftp" is not one of http, https, file`},
 		{"download-hosts", "https://a.test", "is a URL"},
@@ -157,6 +162,7 @@ func TestConfigAccepted(t *testing.T) {
 	for _, tt := range []struct{ key, text string }{
 		{"listen", "127.0.0.1:0"}, {"listen", "[::1]:9081"}, {"listen", "localhost:1"}, {"listen", "127.3.2.1:65535"},
 		{"unix", "x.sock"}, {"timeout", "0"}, {"timeout", "0s"}, {"timeout", "1h2m"}, {"instances", "0"}, {"memory", "65536"},
+		{"plugin-hosts", ""}, {"plugin-hosts", "https://a.test, http://10.0.0.1:8080/x"}, {"plugin-system", ""}, {"plugin-version", "v2.4.0-beta.1"},
 	} {
 		if _, err := loadConfig("", []setting{{"--" + tt.key, tt.key, tt.text}}, nil, nil); err != nil {
 			t.Errorf("%s=%q: %v", tt.key, tt.text, err)
@@ -222,6 +228,7 @@ func TestConfigPrinted(t *testing.T) {
 		"--shutdown-timeout=5s", "--figures=12", "--fuel=5000000000", "--calls=6", "--queue=7", "--queue-time=2s",
 		"--policy-hosts=*.example.com", "--policy-hosts=api.test, *.test", "--policy-addresses=10.0.0.0/8,fd00::/8", "--policy-paths=/srv/a b:ro,/srv/c",
 		"--policy-env=false", "--policy-config=false", "--policy-clock=false", "--policy-random=false",
+		"--plugin-hosts=https://a.test,http://b.test/x", "--plugin-version=2.3.1", "--plugin-system=alpine",
 		"--download-schemes=https,file", "--download-hosts=*.example.com,10.0.0.1", "--download-addresses=10.0.0.0/8", "--signatures=warn", "--signature-keys=a.pub.pem"}
 	code, stdout, stderr := berth(t, nil, args...)
 	if code != 0 {
@@ -256,6 +263,18 @@ func TestConfigPrinted(t *testing.T) {
 	}
 	if strings.Join(strip(stdout), "") != strings.Join(strip(again), "") {
 		t.Errorf("printed, read and printed:\n%s", again)
+	}
+}
+
+// TestConfigPrintedDefaults reads back what is printed where nothing is set: empty values too.
+func TestConfigPrintedDefaults(t *testing.T) {
+	t.Chdir(t.TempDir())
+	_, stdout, stderr := berth(t, nil, "config")
+	writeFile(t, "berth.yaml", stdout)
+	l, err := loadConfig("", nil, nil, nil)
+	defaults := defaultConfig()
+	if err != nil || !reflect.DeepEqual(l.config.texts(), defaults.texts()) {
+		t.Errorf("%v%s\n%s", err, stderr, stdout)
 	}
 }
 

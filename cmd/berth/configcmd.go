@@ -144,7 +144,7 @@ func (l *loader) print(w io.Writer) error {
 		"# a flag (--log-level) wins over both.\n")
 	for _, o := range l.config.options() {
 		text := o.value.String()
-		if _, free := o.value.(*textValue); free || isList(o.value) {
+		if mayBeEmpty(o.value) {
 			quoted, err := yaml.Marshal(text)
 			if err != nil {
 				return err
@@ -159,6 +159,15 @@ func (l *loader) print(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// mayBeEmpty tells the values that yaml would not read back as they are: no text is no value, and a text may be anything.
+func mayBeEmpty(v value) bool {
+	switch v.(type) {
+	case *textValue, *elementValue:
+		return true
+	}
+	return isList(v)
 }
 
 func shown(text string) string {

@@ -2,7 +2,7 @@
 //
 //	berth serve      run the host
 //	berth config     print the effective configuration as a berth.yaml
-//	berth plugin     create, list, describe, update, register, drop plugins; their status
+//	berth plugin     create, list, describe, update, register, drop plugins; their status; prebuilt ones
 //	berth invoke     call a function
 //	berth pack       make a package of a folder
 //	berth keygen     make a pair of keys to sign packages with

@@ -59,6 +59,7 @@ var allowed = []edge{
 	{"berth/cmd/berth", "berth/host", "it wires everything"},
 	{"berth/cmd/berth", "berth/host/archive", "pack checks that the host will unpack what it packed"},
 	{"berth/cmd/berth", "berth/host/signing", "it makes keys and signatures"},
+	{"berth/cmd/berth", "berth/host/catalog", "it wires everything"},
 	{"berth/cmd/berth", "berth/host/store", "it wires everything"},
 	{"berth/cmd/berth", "berth/host/lookup", "it wires everything"},
 	{"berth/cmd/berth", "berth/sandbox", "it wires everything"},

@@ -36,7 +36,7 @@ func (a *app) pluginCommand() *cobra.Command {
 	}
 	a.hostFlags(cmd)
 	cmd.AddCommand(a.pluginCreate(), a.pluginList(), a.pluginDescribe(), a.pluginStatus(), a.pluginLogs(), a.pluginUpdate(),
-		a.pluginRegister(), a.pluginDrop())
+		a.pluginRegister(), a.pluginDrop(), a.pluginPrebuilt())
 	return cmd
 }
 

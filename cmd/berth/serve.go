@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"berth/host"
+	"berth/host/archive"
+	"berth/host/catalog"
 	"berth/host/lookup"
 	"berth/host/store"
 	"berth/native"
@@ -181,10 +183,11 @@ func shownAddr(addr net.Addr) string {
 
 // house is all that runs, in the order in which it is closed.
 type house struct {
-	server *server.Server
-	host   *host.Host
-	cache  *lookup.Table
-	store  *store.Store
+	server  *server.Server
+	catalog *catalog.Catalog // nil: no plugin hosts
+	host    *host.Host
+	cache   *lookup.Table
+	store   *store.Store
 }
 
 // assemble wires everything; nothing else does. On an error nothing stays open.
@@ -231,8 +234,23 @@ func assemble(ctx context.Context, c *config, log *slog.Logger, stop func(exitCo
 	if err != nil {
 		return nil, err
 	}
+	var prebuilt server.Catalog
+	if len(c.PluginHosts) > 0 {
+		h.catalog, err = catalog.New(catalog.Config{
+			Hosts:   c.PluginHosts,
+			Version: c.PluginVersion,
+			System:  c.PluginSystem,
+			Limits:  archive.Limits{Sources: limits.Sources},
+			Log:     log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		prebuilt = h.catalog
+	}
 	h.server, err = server.New(server.Config{
 		Host:           h.host,
+		Catalog:        prebuilt,
 		Stop:           stop,
 		Version:        readVersion().Version,
 		Log:            log,
@@ -274,6 +292,9 @@ func (h *house) close(ctx context.Context) error {
 	}
 	if h.server != nil {
 		note("closing the server", h.server.Shutdown(ctx))
+	}
+	if h.catalog != nil {
+		h.catalog.Close()
 	}
 	if h.host != nil {
 		note("closing the host", h.host.Close(ctx))

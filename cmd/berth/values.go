@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"berth/host"
+	"berth/host/catalog"
 )
 
 // value is a value of the configuration as text, from whatever source. A Set that fails leaves it as it was. Its
@@ -60,6 +61,24 @@ func (v *modeValue) Set(text string) error {
 }
 func (v *modeValue) String() string { return fmt.Sprintf("%04o", uint32(*v)) }
 func (*modeValue) Type() string     { return "mode" }
+
+// elementValue is the name of a folder in the tree of a plugin host.
+type elementValue struct {
+	to    *string
+	empty bool // it may be empty, which means something of its own
+}
+
+func (v *elementValue) Set(text string) error {
+	if text != "" || !v.empty {
+		if err := catalog.CheckElement(text); err != nil {
+			return err
+		}
+	}
+	*v.to = text
+	return nil
+}
+func (v *elementValue) String() string { return *v.to }
+func (*elementValue) Type() string     { return "name" }
 
 // choiceValue is one of a few words.
 type choiceValue struct {
@@ -194,6 +213,7 @@ func (v *listValue[T]) String() string {
 func (*listValue[T]) Type() string { return listType }
 
 func parseHostPattern(entry string) (string, error) { return entry, host.CheckHostPattern(entry) }
+func parsePluginHost(entry string) (string, error)  { return entry, catalog.CheckHost(entry) }
 func parsePolicyPath(entry string) (string, error)  { return entry, host.CheckPolicyPath(entry) }
 
 func parseFile(entry string) (string, error) { return entry, nil }
