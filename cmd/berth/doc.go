@@ -4,7 +4,7 @@
 //	berth config     print the effective configuration as a berth.yaml
 //	berth plugin     create, list, describe, update, register, drop plugins; their status; prebuilt ones
 //	berth invoke     call a function
-//	berth pack       make a package of a folder
+//	berth pack       make a package of a folder, or a plugin host of many packages
 //	berth keygen     make a pair of keys to sign packages with
 //	berth sign       sign a package
 //	berth verify     check the signature of a package

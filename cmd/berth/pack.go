@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"berth/host"
-	"berth/host/archive"
 )
 
 // packing makes a package of a folder.
@@ -36,6 +35,8 @@ type packed struct {
 	Packed   []string `json:"packed"`
 	LeftOut  []string `json:"left_out"`
 	Warnings []string `json:"warnings"`
+
+	Indexes []indexed `json:"indexes,omitempty"` // that were written after it
 }
 
 // notes writes what the user may not expect.
@@ -343,7 +344,7 @@ func (p *packed) write(ctx context.Context, root *os.Root) (err error) {
 		return err
 	}
 	p.Size, p.Digest = info.Size(), hex.EncodeToString(digest.Sum(nil))
-	return judge(ctx, temp, p.Size)
+	return judge(ctx, temp, p.Size, nil)
 }
 
 // zipFiles writes the files in their order, all of them as old as a zip can say, with the execute bit and no other.
@@ -374,27 +375,4 @@ func zipFiles(ctx context.Context, w io.Writer, root *os.Root, files []string) e
 		}
 	}
 	return z.Close()
-}
-
-// judge unpacks the zip as a host with default limits does, into a folder that is removed again.
-func judge(ctx context.Context, zip *os.File, size int64) (err error) {
-	dir, err := os.MkdirTemp("", "berth-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	_, err = archive.Unpack(ctx, zip, size, root, archive.Limits{})
-	var refused *archive.Error
-	if errors.As(err, &refused) {
-		return fail(exitRefused, "no host would take this package: %w", err)
-	}
-	if err == nil && size > archive.DefaultDownload {
-		err = fail(exitRefused, "the package has %v, hosts take at most %v by default", host.Bytes(size), host.Bytes(archive.DefaultDownload))
-	}
-	return err
 }
