@@ -59,12 +59,12 @@ type Reloaded struct {
 // Reload makes the plugins that came from the drop-in folder those that lie in
 // it now: it installs, updates and drops. A plugin that was installed by a
 // request is never touched. What fails is in the answer and leaves the plugin as
-// it was. The error is that of the folder itself; CodeUnavailable if there is
-// none. One Reload runs at a time; others wait.
+// it was. The error is CodeInvalid if there is no drop-in folder, CodeUnavailable
+// if it cannot be read. One Reload runs at a time; others wait.
 func (h *Host) Reload(ctx context.Context) (_ Reloaded, err error) {
 	defer func() { err = at(err, "reload", "", "") }()
 	if h.config.DropIn == "" {
-		return Reloaded{}, Fail(CodeUnavailable, "this host has no drop-in folder: configure one (plugins)")
+		return Reloaded{}, Fail(CodeInvalid, "this host has no drop-in folder: configure one (plugins)")
 	}
 	select {
 	case h.reloading <- struct{}{}:
