@@ -106,9 +106,7 @@ func writeError(ctx *fasthttp.RequestCtx, a answer, message string) {
 // refuse answers what fasthttp could not make a request of. The connection is
 // closed after it.
 func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) {
-	if c, ok := ctx.Conn().(*lingerConn); ok {
-		c.linger.Store(true)
-	}
+	lingerOn(ctx.Conn())
 	var head *fasthttp.ErrSmallBuffer
 	var timeout net.Error
 	switch {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -114,7 +115,7 @@ func isShortage(err error) bool {
 // shake hands first is just closed.
 func (l *listener) turnAway(c net.Conn) {
 	l.server.requests.add(routeNone, fasthttp.StatusServiceUnavailable)
-	if _, ok := c.(halfCloser); ok {
+	if _, shakes := c.(*tls.Conn); !shakes {
 		full := codeAnswers[host.CodeUnavailable]
 		body := appendError(nil, full.number, fmt.Sprintf("the host serves %d connections already: try again later", l.server.config.Concurrency))
 		_ = c.SetDeadline(time.Now().Add(refusalTime))
@@ -124,33 +125,66 @@ func (l *listener) turnAway(c net.Conn) {
 	_ = c.Close()
 }
 
-// halfCloser is a connection without a layer of its own: TCP or Unix.
+// halfCloser is a connection that can end what it sends and still read.
 type halfCloser interface {
 	net.Conn
 	CloseWrite() error
-	SetReadBuffer(int) error // crypto/tls has none
 }
 
-// lingerConn is a connection that can be closed slowly.
+// lingerer is a connection that can be closed slowly, or at once.
+type lingerer interface {
+	slowly()
+	abort() error
+}
+
+// lingerOn has a connection closed slowly: its last request was not read to its
+// end.
+func lingerOn(c net.Conn) {
+	if c, ok := c.(lingerer); ok {
+		c.slowly()
+	}
+}
+
+// lingerConn is a lingerer of TCP or of Unix.
 type lingerConn struct {
 	halfCloser
-	linger atomic.Bool // set when the request was not read to its end
+	linger atomic.Bool
+}
+
+// lingerTLS is a lingerer of TLS, which fasthttp recognises by its methods.
+type lingerTLS struct {
+	*tls.Conn
+	linger atomic.Bool
 }
 
 func lingering(c net.Conn) net.Conn {
-	if c, ok := c.(halfCloser); ok {
+	switch c := c.(type) {
+	case *tls.Conn:
+		return &lingerTLS{Conn: c}
+	case halfCloser:
 		return &lingerConn{halfCloser: c}
 	}
-	return c // of TLS, which fasthttp has to recognise
+	return c
 }
 
 // Close implements net.Conn.
-func (c *lingerConn) Close() error {
-	if c.linger.Load() && c.CloseWrite() == nil {
+func (c *lingerConn) Close() error { return closeSlowly(c.halfCloser, c.linger.Load()) }
+
+// Close implements net.Conn.
+func (c *lingerTLS) Close() error { return closeSlowly(c.Conn, c.linger.Load()) }
+
+func (c *lingerConn) slowly() { c.linger.Store(true) }
+func (c *lingerTLS) slowly()  { c.linger.Store(true) }
+
+func (c *lingerConn) abort() error { return c.halfCloser.Close() }
+func (c *lingerTLS) abort() error  { return c.NetConn().Close() }
+
+func closeSlowly(c halfCloser, linger bool) error {
+	if linger && c.CloseWrite() == nil {
 		_ = c.SetReadDeadline(time.Now().Add(lingerTime))
-		_, _ = io.CopyN(io.Discard, c.halfCloser, lingerBytes)
+		_, _ = io.CopyN(io.Discard, c, lingerBytes)
 	}
-	return c.halfCloser.Close()
+	return c.Close()
 }
 
 // connections are those that are open.
@@ -201,8 +235,9 @@ func (c *connections) abort() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for conn := range c.open {
-		if slow, ok := conn.(*lingerConn); ok {
-			conn = slow.halfCloser
+		if slow, ok := conn.(lingerer); ok {
+			_ = slow.abort()
+			continue
 		}
 		_ = conn.Close()
 	}
