@@ -30,6 +30,27 @@ func benchmarkHandler(b *testing.B, ctx *fasthttp.RequestCtx, handler fasthttp.R
 	}
 }
 
+// BenchmarkAccess is the handler alone, where callers have to show who they are.
+func BenchmarkAccess(b *testing.B) {
+	access := Access{JWTKeys: keysOf(b, "portal")}
+	for n := range 10 {
+		token(b, &access, fmt.Sprint(n), allScopes)
+	}
+	secret, jwt := token(b, &access, "last", allScopes), signed(b, "RS256", "portal", nil)
+	for _, c := range []struct{ name, header string }{{"token", secret}, {"jwt", jwt}} {
+		b.Run(c.name, func(b *testing.B) {
+			r := newRig(b, nil, func(config *Config) { config.Access = access })
+			r.install("p", "echo")
+			ctx := warmContext(r, "echo", 256)
+			ctx.Request.Header.Set(fasthttp.HeaderAuthorization, "Bearer "+c.header)
+			benchmarkHandler(b, ctx, r.server.Handler())
+			if ctx.Response.StatusCode() != fasthttp.StatusOK {
+				b.Fatalf("%s", ctx.Response.Body())
+			}
+		})
+	}
+}
+
 // BenchmarkHTTP is whole requests over TCP, beside a fasthttp server that does
 // nothing but echo. The clients take processors of the same machine.
 func BenchmarkHTTP(b *testing.B) {

@@ -2,10 +2,19 @@
 // functions, health, information and figures. It is the only place that knows a
 // status code, and knows plugins through host alone.
 //
-//	listener ──► fasthttp ──► handle ─┬─► invoke       POST /invoke/{function}, by hand, no allocation
-//	(TCP, Unix)                       └─► router ──┬─► batch, plugins, udfs, status, logs, prebuild
-//	                                               └─► /, /ping, /healthz, /readyz, /metrics
+//	listener ──► fasthttp ──► handle ──► admit ─┬─► invoke       POST /invoke/{function}, by hand, no allocation
+//	(TCP, TLS, Unix)                            └─► router ──┬─► batch, plugins, udfs, status, logs, prebuild
+//	                                                         └─► /, /ping, /healthz, /readyz, /metrics
 //	                                   every failure ──► errors.go: one table, one shape
+//
+// # Access
+//
+// Config.Access says who may do what; admit asks it once for each request,
+// before any handler. What a request needs follows from its method and path
+// alone (scopeOf), not from the routes: whatever is added later and is no GET
+// needs ScopeManage. Of a caller that may not send it, no body over 64 KiB is
+// read. Tokens, JWTs, the origins of web pages and the names of the host are in
+// files of their own, access_*.go.
 //
 // # Calls
 //
@@ -38,7 +47,7 @@
 //
 // Every error is {"error":<number>,"message":"<text>"} as application/json,
 // also those that are found before a handler runs; only 405 has an empty body,
-// as in eKuiper. The numbers 1000 and 1002 are eKuiper's, those from 9000 on
+// and only a JWT that is missing or bad is answered in plain text, as in eKuiper. The numbers 1000 and 1002 are eKuiper's, those from 9000 on
 // Berth's own. See codeAnswers.
 //
 // # Paths

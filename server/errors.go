@@ -36,6 +36,8 @@ type httpFault uint8
 
 const (
 	faultMalformed httpFault = iota
+	faultCaller
+	faultForbidden
 	faultSlow
 	faultHead
 	faultVersion
@@ -44,6 +46,8 @@ const (
 
 var httpAnswers = [numHTTPFaults]answer{
 	faultMalformed: {fasthttp.StatusBadRequest, 1000},
+	faultCaller:    {fasthttp.StatusUnauthorized, 9401},
+	faultForbidden: {fasthttp.StatusForbidden, 9403}, // as host.CodeForbidden
 	faultSlow:      {fasthttp.StatusRequestTimeout, 9408},
 	faultHead:      {fasthttp.StatusRequestHeaderFieldsTooLarge, 9431},
 	faultVersion:   {fasthttp.StatusHTTPVersionNotSupported, 9505},
@@ -51,6 +55,7 @@ var httpAnswers = [numHTTPFaults]answer{
 
 const (
 	jsonType   = "application/json"
+	plainType  = "text/plain; charset=utf-8"
 	retryAfter = "1" // seconds
 
 	// internalMessage stands for whatever the caller cannot do anything about.
@@ -110,6 +115,8 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) {
 	var head *fasthttp.ErrSmallBuffer
 	var timeout net.Error
 	switch {
+	case errors.Is(err, fasthttp.ErrBodyTooLarge) && s.denyUnread(ctx):
+		return // it was the caller, not the body
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		writeError(ctx, codeAnswers[host.CodeTooLarge], "the request's body is too large"+s.bodyLimit(ctx))
 	case errors.As(err, &head):
@@ -128,7 +135,7 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) {
 // path when a body of unknown size turned out to be too large.
 func (s *Server) bodyLimit(ctx *fasthttp.RequestCtx) string {
 	if ctx.Request.Header.ContentLength() <= 0 {
-		return " for its path"
+		return " for its path" + s.guard.orForNobody()
 	}
 	limit := host.Bytes(s.requestLimits(&ctx.Request.Header).MaxRequestBodySize)
 	return ": at most " + limit.String() + " are read on its path"

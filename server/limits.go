@@ -20,6 +20,7 @@ type Config struct {
 	Host    Host         // needed; the caller closes it after Shutdown
 	Version string       // of this program, as / and /metrics show it; default "unknown"
 	Log     *slog.Logger // default: discarded
+	Access  Access       // default: whoever reaches a listener may do everything
 
 	// Catalog lists the plugins that can be had ready-made. nil: the operator has
 	// named no plugin hosts, and clients are told so.
@@ -122,6 +123,9 @@ func (c *Config) complete() error {
 	if c.Concurrency == 0 {
 		c.Concurrency = defaultConcurrency
 	}
+	if err := c.Access.Validate(); err != nil {
+		faults = append(faults, err)
+	}
 	c.Version = strings.ToValidUTF8(c.Version, "?") // it becomes a label
 	if c.Version == "" {
 		c.Version = "unknown"
@@ -135,8 +139,8 @@ func (c *Config) complete() error {
 // requestLimits is asked by fasthttp when a request's head is there and its
 // body is not.
 func (s *Server) requestLimits(head *fasthttp.RequestHeader) fasthttp.RequestConfig {
-	limits := fasthttp.RequestConfig{MaxRequestBodySize: int(s.config.MaxManagement)}
-	if rest, ok := bytes.CutPrefix(rawPath(head.RequestURI()), []byte(invokePrefix)); ok {
+	limits, path := fasthttp.RequestConfig{MaxRequestBodySize: int(s.config.MaxManagement)}, rawPath(head.RequestURI())
+	if rest, ok := bytes.CutPrefix(path, []byte(invokePrefix)); ok {
 		limits.MaxRequestBodySize = int(s.config.MaxBody)
 		if bytes.IndexByte(rest, '/') >= 0 {
 			limits.MaxRequestBodySize = int(s.config.MaxBatch)
@@ -147,6 +151,9 @@ func (s *Server) requestLimits(head *fasthttp.RequestHeader) fasthttp.RequestCon
 	// Setting a deadline costs; -1 is a body of unknown size.
 	if n := head.ContentLength(); n > smallBody || n == -1 {
 		limits.ReadTimeout = s.config.UploadTimeout
+		if _, no := s.guard.judge(head, path); no != nil { // much is read only of those who may send it
+			limits.MaxRequestBodySize = min(limits.MaxRequestBodySize, smallBody)
+		}
 	}
 	return limits
 }

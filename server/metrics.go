@@ -33,7 +33,8 @@ type metrics struct {
 	calls, callErrors, duration       *prometheus.Desc
 	plugins, active, instances, bytes *prometheus.Desc
 	fuel                              *prometheus.Desc
-	requests, connections, build      *prometheus.Desc
+	requests, refused                 *prometheus.Desc
+	connections, build                *prometheus.Desc
 }
 
 func newMetrics(s *Server) *metrics {
@@ -52,6 +53,7 @@ func newMetrics(s *Server) *metrics {
 		bytes:       desc("plugin_memory_bytes", "Memory that a loaded plugin holds.", "kind", "plugin"),
 		fuel:        desc("plugin_fuel_total", "Fuel that the calls of a loaded plugin used, those before it was last loaded too.", "kind", "plugin"),
 		requests:    desc("http_requests_total", "Answers over HTTP, by the class of their status.", "route", "code"),
+		refused:     desc("http_refused_total", "Requests that access control refused, by why.", "because"),
 		connections: desc("http_connections", "Open connections."),
 		build:       desc("build_info", "What runs here; always 1.", "version", "goversion"),
 	}
@@ -62,7 +64,7 @@ func newMetrics(s *Server) *metrics {
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{m.calls, m.callErrors, m.duration, m.plugins, m.active,
-		m.instances, m.bytes, m.fuel, m.requests, m.connections, m.build} {
+		m.instances, m.bytes, m.fuel, m.requests, m.refused, m.connections, m.build} {
 		ch <- d
 	}
 }
@@ -75,6 +77,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(m.build, 1, m.server.config.Version, runtime.Version())
 	gauge(m.connections, float64(m.server.conns.count()))
 	m.collectRequests(ch)
+	m.collectRefused(ch)
 	m.collectCalls(ch)
 
 	installed, active, loaded := m.survey()
@@ -96,6 +99,12 @@ func (m *metrics) collectRequests(ch chan<- prometheus.Metric) {
 				ch <- prometheus.MustNewConstMetric(m.requests, prometheus.CounterValue, float64(n), routeNames[r], strconv.Itoa(class)+"xx")
 			}
 		}
+	}
+}
+
+func (m *metrics) collectRefused(ch chan<- prometheus.Metric) {
+	for why := range m.server.guard.counts {
+		ch <- prometheus.MustNewConstMetric(m.refused, prometheus.CounterValue, float64(m.server.guard.counts[why].Load()), refusalNames[why])
 	}
 }
 

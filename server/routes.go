@@ -132,18 +132,30 @@ func (s *Server) routes() *router.Router {
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	defer s.recovered(ctx)
 	path := ctx.Request.URI().PathOriginal()
+	if len(path) == 0 { // of a whole URL without one: RFC 9112, 3.2.2
+		ctx.Request.URI().SetPath(rootPath)
+		path = ctx.Request.URI().PathOriginal()
+	}
+	by, ok := s.admit(ctx, path)
+	if !ok {
+		return
+	}
 	if name, ok := invoked(path); ok && ctx.Request.Header.IsPost() {
 		s.invoke(ctx, name)
 		s.requests.add(routeInvoke, ctx.Response.StatusCode())
 		return
 	}
-	if len(path) == 0 { // of a whole URL without one: RFC 9112, 3.2.2
-		ctx.Request.URI().SetPath("/")
+	if by.name != "" {
+		ctx.SetUserValue(callerValue, by.name)
 	}
 	s.router.Handler(ctx)
-	if _, streamed := streamedLength(&ctx.Request.Header); streamed && !ctx.Hijacked() {
-		lingerAfter(ctx.Conn()) // the body is still coming
+	if ctx.Hijacked() {
+		return // stream goes on
 	}
+	if _, streamed := streamedLength(&ctx.Request.Header); streamed {
+		lingerOn(ctx.Conn()) // the body is still coming
+	}
+	s.audit(ctx)
 }
 
 // invoked cuts the function out of /invoke/{function}. Anything out of the

@@ -76,6 +76,7 @@ type Server struct {
 	http     *fasthttp.Server
 	router   *router.Router
 	requests requestCounts
+	guard    *guard
 	metrics  *metrics
 	started  time.Time
 	cpu      cpuMeter
@@ -109,6 +110,7 @@ func New(config Config) (*Server, error) {
 		started: time.Now(),
 		conns:   connections{open: map[net.Conn]struct{}{}},
 		closed:  make(chan struct{}),
+		guard:   newGuard(config.Access, config.Log),
 	}
 	s.cpu.start(s.started)
 	s.life, s.end = context.WithCancel(context.Background())

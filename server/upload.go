@@ -131,7 +131,7 @@ func (s *Server) stream(ctx *fasthttp.RequestCtx, r route, limit host.Bytes, wor
 		body := &upload{server: s, conn: c, end: time.Now().Add(s.config.PackageTimeout)}
 		work(body.reader(length, int64(limit)))
 		if !body.done {
-			lingerAfter(underlying)
+			lingerOn(underlying)
 		}
 	})
 }
@@ -145,14 +145,7 @@ func (s *Server) hangUp(ctx *fasthttp.RequestCtx, c net.Conn, r route) {
 		_ = w.Flush() // a client that is gone is no fault
 	}
 	s.requests.add(r, ctx.Response.StatusCode())
-}
-
-// lingerAfter makes closing a connection wait for a client that is still
-// sending, so that it reads the answer.
-func lingerAfter(c net.Conn) {
-	if c, ok := c.(*lingerConn); ok {
-		c.linger.Store(true)
-	}
+	s.audit(ctx)
 }
 
 // upload reads a body from a connection: each read has ReadTimeout, all of it

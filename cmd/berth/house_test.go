@@ -55,6 +55,7 @@ var allowed = []edge{
 	{"berth/server", "berth/host", "it serves a host"},
 	{"berth/server", "github.com/valyala/fasthttp", "the HTTP server"},
 	{"berth/server", "github.com/fasthttp/router", "the routes off the hot path"},
+	{"berth/server", "github.com/golang-jwt/jwt/v5", "the tokens of eKuiper's clients, and eKuiper's words for what is wrong with them"},
 	{"berth/server", "github.com/prometheus", "the format of /metrics, and the runtime's own figures"},
 	{"berth/cmd/berth", "berth/host", "it wires everything"},
 	{"berth/cmd/berth", "berth/host/archive", "pack checks that the host will unpack what it packed"},
