@@ -52,6 +52,7 @@ func newVerifier(folder string, log *slog.Logger) *verifier {
 	v := &verifier{keys: keyFolder{path: folder, log: log}, now: time.Now, verified: map[[sha256.Size]byte]verified{}}
 	v.parser = jwt.NewParser(jwt.WithIssuedAt(), jwt.WithTimeFunc(func() time.Time { return v.now() }),
 		jwt.WithValidMethods([]string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}))
+	v.keys.reread(v.now()) // what cannot be used is in the log at once
 	return v
 }
 

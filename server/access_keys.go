@@ -99,7 +99,7 @@ func (f *keyFolder) key(issuer string, now time.Time) (*rsa.PublicKey, error) {
 	return nil, fmt.Errorf("there is no key of the issuer %q", issuer)
 }
 
-// reread is called with mu held.
+// reread is called with mu held, or before f is shared.
 func (f *keyFolder) reread(now time.Time) {
 	keys, unusable := readKeys(f.path)
 	f.keys, f.read = keys, now

@@ -116,13 +116,21 @@ func isShortage(err error) bool {
 func (l *listener) turnAway(c net.Conn) {
 	l.server.requests.add(routeNone, fasthttp.StatusServiceUnavailable)
 	if _, shakes := c.(*tls.Conn); !shakes {
-		full := codeAnswers[host.CodeUnavailable]
-		body := appendError(nil, full.number, fmt.Sprintf("the host serves %d connections already: try again later", l.server.config.Concurrency))
-		_ = c.SetDeadline(time.Now().Add(refusalTime))
-		_, _ = fmt.Fprintf(c, "HTTP/1.1 %d %s\r\nConnection: close\r\nRetry-After: %s\r\nContent-Type: %s\r\nX-Content-Type-Options: nosniff\r\nContent-Length: %d\r\n\r\n%s",
-			full.status, fasthttp.StatusMessage(full.status), retryAfter, jsonType, len(body), body)
+		_ = writeClosing(c, codeAnswers[host.CodeUnavailable], fmt.Sprintf("the host serves %d connections already: try again later", l.server.config.Concurrency))
 	}
 	_ = c.Close()
+}
+
+// writeClosing answers on a connection that fasthttp has no part in.
+func writeClosing(c net.Conn, a answer, message string) error {
+	_ = c.SetDeadline(time.Now().Add(refusalTime))
+	body, retry := appendError(nil, a.number, message), ""
+	if a.status == fasthttp.StatusServiceUnavailable {
+		retry = "Retry-After: " + retryAfter + "\r\n"
+	}
+	_, err := fmt.Fprintf(c, "HTTP/1.1 %d %s\r\nConnection: close\r\n%sContent-Type: %s\r\nX-Content-Type-Options: nosniff\r\nContent-Length: %d\r\n\r\n%s",
+		a.status, fasthttp.StatusMessage(a.status), retry, jsonType, len(body), body)
+	return err
 }
 
 // halfCloser is a connection that can end what it sends and still read.
@@ -165,6 +173,19 @@ func lingering(c net.Conn) net.Conn {
 		return &lingerConn{halfCloser: c}
 	}
 	return c
+}
+
+// Handshake is called by fasthttp. It answers who speaks plain HTTP.
+func (c *lingerTLS) Handshake() error {
+	err := c.Conn.Handshake()
+	var other tls.RecordHeaderError
+	if errors.As(err, &other) && other.Conn != nil {
+		switch string(other.RecordHeader[:]) {
+		case "GET /", "HEAD ", "POST ", "PUT /", "DELET", "OPTIO":
+			_ = writeClosing(other.Conn, httpAnswers[faultMalformed], "this is HTTPS: write https:// before the address")
+		}
+	}
+	return err
 }
 
 // Close implements net.Conn.

@@ -118,6 +118,11 @@ func TestTLS(t *testing.T) {
 			t.Errorf("%+v: %d with %d bytes, %v", c, resp.StatusCode, len(body), err)
 		}
 	}
+	g := r.raw("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	r.checkError("without TLS", g)
+	if g.status != 400 || !strings.Contains(g.body, "this is HTTPS") {
+		t.Errorf("without TLS: %v", g)
+	}
 	if resp, err := tlsClient(t, nil).Get(r.base + "/ping"); err == nil {
 		resp.Body.Close()
 		t.Error("a certificate of an unknown authority was taken")

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,13 +37,14 @@ type client struct {
 	base  string // without a slash at its end
 	shown string // as the user wrote it
 	local bool   // the host runs on this machine, so it reads the files that we do
+	token string // to show; empty: none
 	http  *http.Client
 }
 
 // newClient makes a client of "http://…", "https://…", "unix:///path" or "host:port". limit bounds each request; 0: none.
-func newClient(address string, limit time.Duration) (*client, error) {
+func newClient(address string, limit time.Duration, id identity) (*client, error) {
 	transport := &http.Transport{DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext, DisableCompression: true}
-	c := &client{shown: address, http: &http.Client{
+	c := &client{shown: address, token: id.token, http: &http.Client{
 		Transport: transport,
 		Timeout:   limit,
 		// What the host answers is its answer: nobody else is asked.
@@ -68,6 +70,12 @@ func newClient(address string, limit time.Duration) (*client, error) {
 	port := u.Port()
 	if port == "" {
 		port = "80"
+	}
+	if u.Scheme != "https" && id.speaksTLS() {
+		return nil, fail(exitUsage, "--host: %q has to begin with https:// when --ca, --cert or --key is given", c.shown)
+	}
+	if transport.TLSClientConfig, err = id.tlsConfig(); err != nil {
+		return nil, err
 	}
 	c.base, c.local = strings.TrimSuffix(u.String(), "/"), isLoopback(net.JoinHostPort(u.Hostname(), port))
 	return c, nil
@@ -98,6 +106,9 @@ func (c *client) do(ctx context.Context, method, path, kind string, body []byte)
 	if kind != "" {
 		req.Header.Set("Content-Type", kind)
 	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return answer{}, c.unreachable(err)
@@ -110,6 +121,9 @@ func (c *client) do(ctx context.Context, method, path, kind string, body []byte)
 	}
 	if a.status/100 != 2 {
 		refusal := a.refusal()
+		if a.status == http.StatusUnauthorized && c.token == "" {
+			refusal.message += "; --token or BERTH_TOKEN gives one"
+		}
 		return a, &exitError{statusExit(a.status, refusal.number), refusal}
 	}
 	return a, nil
@@ -128,7 +142,19 @@ func (c *client) unreachable(err error) error {
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	return fail(exitUnavailable, "the host at %s cannot be reached: %w: is it running (berth serve), and is --host right?", c.shown, err)
+	return fail(exitUnavailable, "the host at %s cannot be reached: %w: %s", c.shown, err, unreachableHint(err))
+}
+
+// unreachableHint is what to do about it.
+func unreachableHint(err error) string {
+	var verification *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &verification):
+		return "is --host its name, and --ca the authority of its certificate?"
+	case strings.Contains(err.Error(), "tls: certificate required"), strings.Contains(err.Error(), "tls: unknown certificate"):
+		return "--cert and --key give the certificate that it asks for"
+	}
+	return "is it running (berth serve), and is --host right?"
 }
 
 func isDialError(err error) bool {
@@ -182,6 +208,7 @@ func (a *app) hostFlags(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringVar(&a.timeout, "timeout", "", "`duration` the host may take to answer, 0: as long as it likes (default 30s; create, update: 10m)")
 	_ = cmd.RegisterFlagCompletionFunc("host", cobra.NoFileCompletions)
 	_ = cmd.RegisterFlagCompletionFunc("timeout", cobra.NoFileCompletions)
+	a.id.flags(cmd)
 	a.jsonFlag(cmd)
 }
 
@@ -199,7 +226,7 @@ func (a *app) client(limit time.Duration) (*client, error) {
 	if address == "" {
 		address = defaultHost
 	}
-	return newClient(address, limit)
+	return newClient(address, limit, a.id.or(a.environ))
 }
 
 // completeNames completes names that GET path lists on the host; none if it does not answer at once. most bounds how many

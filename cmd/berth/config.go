@@ -11,6 +11,7 @@ import (
 	"berth/host/archive"
 	"berth/host/catalog"
 	"berth/sandbox"
+	"berth/server"
 )
 
 // config is what `berth serve` is told. Each field is one key; its comment says what the key does, as options says it to
@@ -28,6 +29,19 @@ type config struct {
 	Plugins string
 	// Insecure serves on addresses that other machines reach, though nothing asks them who they are.
 	Insecure bool
+
+	// Tokens are those that callers may show, as "berth token" writes them. With any, every request needs one.
+	Tokens []server.Token
+	// JWTKeys is a folder of the public keys of issuers; callers may show JWTs signed with them, as with eKuiper. Empty: none.
+	JWTKeys string
+	// TLSCert is a file of the certificate, and of those that lead to its authority; TCP is TLS then. Empty: no TLS.
+	TLSCert string
+	// TLSKey is a file of the certificate's key.
+	TLSKey string
+	// TLSClientCA is a file of authorities; clients then need a certificate of one of them. Empty: they need none.
+	TLSClientCA string
+	// CORSOrigins are the origins of web pages that may use the API, such as https://ui.example.com. *: all. Empty: none.
+	CORSOrigins []string
 
 	// LogLevel is the least level that is logged: debug, info, warn or error.
 	LogLevel string
@@ -189,6 +203,12 @@ func (c *config) options() []option {
 		{"data", (*textValue)(&c.Data), "folder of everything that is installed, made if it is not there; one host at a time may use it"},
 		{"plugins", (*textValue)(&c.Plugins), "drop-in folder: plugins that lie there are installed, at start, on SIGHUP and on POST /plugins/reload; empty: none"},
 		{"insecure", (*boolValue)(&c.Insecure), "serve on addresses that other machines reach, though nothing asks them who they are"},
+		{"tokens", &listValue[server.Token]{&c.Tokens, server.ParseToken}, "tokens that callers may show, as \"berth token\" writes them; with any, every request needs one"},
+		{"jwt-keys", (*textValue)(&c.JWTKeys), "folder of the public keys of issuers, in PEM; callers may show JWTs signed with them, as with eKuiper; empty: none"},
+		{"tls-cert", (*textValue)(&c.TLSCert), "file of the certificate, and of those that lead to its authority, in PEM; TCP is TLS then; read again when it changes; empty: no TLS"},
+		{"tls-key", (*textValue)(&c.TLSKey), "file of the certificate's key, in PEM"},
+		{"tls-client-ca", (*textValue)(&c.TLSClientCA), "file of authorities, in PEM; clients then need a certificate of one of them; empty: they need none"},
+		{"cors-origins", &listValue[string]{&c.CORSOrigins, server.ParseOrigin}, "origins of web pages that may use the API, such as https://ui.example.com; *: all; empty: none"},
 		{"log-level", &choiceValue{&c.LogLevel, []string{"debug", "info", "warn", "error"}}, "least level that is logged: debug, info, warn or error"},
 		{"log-format", &choiceValue{&c.LogFormat, []string{"text", "json"}}, "how log lines are written to stderr: text or json"},
 		{"budget", &sizeValue{&c.Budget, 1 << 20, math.MaxInt64}, "memory that loaded plugins may take together; those used least are unloaded beyond it"},

@@ -97,6 +97,12 @@ func TestConfigFaultsTogether(t *testing.T) {
 	}
 }
 
+// aDigest and anotherDigest stand for tokens.
+var (
+	aDigest       = strings.Repeat("0a", 32)
+	anotherDigest = strings.Repeat("0b", 32)
+)
+
 func TestConfigSingleFaults(t *testing.T) {
 	t.Chdir(t.TempDir())
 	writeFile(t, "file", "")
@@ -147,6 +153,17 @@ func TestConfigSingleFaults(t *testing.T) {
 		{"signatures", "require", "name the files of those who may sign in signature-keys"},
 		{"signature-keys", "gone.pem", "no such file"},
 		{"signature-keys", "file", "there is no PEM block in it"},
+		{"tokens", "ci", "is written <name>:<scopes>:<sha256"},
+		{"tokens", "ci:write:" + aDigest, `"write" is no scope`},
+		{"tokens", "ci:read:" + aDigest + ",ci:read:" + anotherDigest, `two tokens are called "ci"`},
+		{"tokens", "a:read:" + aDigest + ",b:read:" + aDigest, `"a" and "b" are the same token`},
+		{"jwt-keys", "nowhere", "no such file"},
+		{"jwt-keys", ".", "file holds no RSA public key in PEM"},
+		{"tls-cert", "file", "tls-key: the key of the certificate file is needed"},
+		{"tls-key", "file", "mean nothing without a certificate"},
+		{"tls-client-ca", "file", "mean nothing without a certificate"},
+		{"cors-origins", "ui.example.com", "is no origin"},
+		{"cors-origins", "*", "every web page"},
 		{"log-level", "INFO", "is not one of debug, info, warn, error"},
 	}
 	for _, tt := range tests {
@@ -221,6 +238,9 @@ func TestConfigPrinted(t *testing.T) {
 	if code, _, stderr := berth(t, nil, "keygen", "-o", "a"); code != 0 {
 		t.Fatal(stderr)
 	}
+	pki := newPKI(t, ".")
+	pki.issue("host", false)
+	writeFile(t, "keys/portal", rsaKey(t))
 	args := []string{"config", "--listen=127.0.0.1:0", "--unix=a b #c.sock", "--unix-mode=0660", "--data=true", "--plugins=drop in", "--scripts=deny", "--script-timeout=3s", "--insecure", "--log-level=warn",
 		"--log-format=json", "--budget=3000001", "--memory=128KiB", "--input=1B", "--output=3", "--timeout=0", "--instances=3",
 		"--drain=1h", "--load-timeout=1h1m1s", "--download-limit=1MiB", "--unpacked-limit=2MB", "--file-limit=7",
@@ -230,6 +250,8 @@ func TestConfigPrinted(t *testing.T) {
 		"--policy-env=false", "--policy-config=false", "--policy-clock=false", "--policy-random=false",
 		"--plugin-hosts=https://a.test,http://b.test/x", "--plugin-version=2.3.1", "--plugin-system=alpine",
 		"--download-schemes=https,file", "--download-hosts=*.example.com,10.0.0.1", "--download-addresses=10.0.0.0/8", "--signatures=warn", "--signature-keys=a.pub.pem"}
+	args = append(args, "--tokens=ci:read+invoke:"+aDigest, "--tokens=ops:manage:"+anotherDigest, "--jwt-keys=keys",
+		"--tls-cert=host.pem", "--tls-key=host.key", "--tls-client-ca=ca.pem", "--cors-origins=https://UI.test:443,http://10.0.0.7:8080")
 	code, stdout, stderr := berth(t, nil, args...)
 	if code != 0 {
 		t.Fatal(stderr)

@@ -8,6 +8,7 @@
 //	berth keygen     make a pair of keys to sign packages with
 //	berth sign       sign a package
 //	berth verify     check the signature of a package
+//	berth token      make a token that callers show
 //	berth version    say what this binary is
 //
 // # Configuration

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"syscall"
@@ -12,16 +14,24 @@ import (
 )
 
 // listen opens what the configuration says, TCP first. On an error nothing stays open.
-func listen(ctx context.Context, c *config) (listeners []net.Listener, err error) {
+func listen(ctx context.Context, c *config, log *slog.Logger) (listeners []net.Listener, err error) {
 	defer func() {
 		if err != nil {
 			closeListeners(listeners)
 		}
 	}()
 	if c.Listen != "" {
-		ln, err := listenTCP(ctx, c.Listen, c.Insecure)
+		ln, err := listenTCP(ctx, c.Listen, c.Insecure || c.guarded())
 		if err != nil {
 			return listeners, err
+		}
+		if c.TLSCert != "" {
+			source, err := newTLSSource(c.tlsFiles(), log)
+			if err != nil {
+				_ = ln.Close()
+				return listeners, err
+			}
+			ln = tls.NewListener(ln, source.config())
 		}
 		listeners = append(listeners, ln)
 	}
@@ -41,8 +51,9 @@ func closeListeners(listeners []net.Listener) {
 	}
 }
 
-// listenTCP listens, and looks what it got: "localhost" is what the machine's own table says it is.
-func listenTCP(ctx context.Context, address string, insecure bool) (net.Listener, error) {
+// listenTCP listens, and looks what it got: "localhost" is what the machine's own table says it is. anywhere allows
+// addresses that other machines reach.
+func listenTCP(ctx context.Context, address string, anywhere bool) (net.Listener, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -51,7 +62,7 @@ func listenTCP(ctx context.Context, address string, insecure bool) (net.Listener
 	if err != nil {
 		return nil, err
 	}
-	if !insecure && !isLoopback(ln.Addr().String()) {
+	if !anywhere && !isLoopback(ln.Addr().String()) {
 		_ = ln.Close()
 		return nil, fail(exitUsage, "%s stands for %s here, which other machines can reach: listen on 127.0.0.1", address, ln.Addr())
 	}

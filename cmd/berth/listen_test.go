@@ -2,6 +2,7 @@ package main
 
 import (
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -61,16 +62,17 @@ func TestListenUnix(t *testing.T) {
 
 func TestListen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "b.sock")
-	listeners, err := listen(t.Context(), &config{Listen: "127.0.0.1:0", Unix: path, UnixMode: 0o600})
+	log := slog.New(slog.DiscardHandler)
+	listeners, err := listen(t.Context(), &config{Listen: "127.0.0.1:0", Unix: path, UnixMode: 0o600}, log)
 	if err != nil || len(listeners) != 2 {
 		t.Fatalf("%v, %v", listeners, err)
 	}
 	defer closeListeners(listeners)
-	if got := shownAddr(listeners[1].Addr()); got != "unix://"+path {
+	if got := shownAddr(listeners[1].Addr(), true); got != "unix://"+path {
 		t.Errorf("shown as %s", got)
 	}
 	taken := listeners[0].Addr().String()
-	if _, err := listen(t.Context(), &config{Listen: taken}); err == nil || !strings.Contains(err.Error(), "--listen") {
+	if _, err := listen(t.Context(), &config{Listen: taken}, log); err == nil || !strings.Contains(err.Error(), "--listen") {
 		t.Errorf("a taken port: %v", err)
 	}
 	if _, err := listenTCP(t.Context(), "0.0.0.0:0", false); exitOf(err) != exitUsage {

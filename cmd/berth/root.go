@@ -24,6 +24,7 @@ type app struct {
 	json    bool   // --json
 	host    string // --host
 	timeout string // --timeout of the commands that talk to a host; empty: the command's own
+	id      identity
 
 	// ran tells that a command began: errors before that are the command line's.
 	ran bool
@@ -90,7 +91,7 @@ func (a *app) rootCommand() *cobra.Command {
 	}
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 100"))
 	root.AddCommand(a.serveCommand(), a.configCommand(), a.pluginCommand(), a.invokeCommand(), a.packCommand(),
-		a.keygenCommand(), a.signCommand(), a.verifyCommand(), a.versionCommand(), exitCodesTopic())
+		a.keygenCommand(), a.signCommand(), a.verifyCommand(), a.tokenCommand(), a.versionCommand(), exitCodesTopic())
 	return root
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +35,7 @@ func TestMain(m *testing.M) {
 //	call function code              begins a call in the background; it is to exit with the code
 //	busy plugin                     waits until a call of the plugin is under way
 //	called                          waits for it
+//	tokens name scopes              makes a token, adds it to berth.yaml, and sets the variable of its name to it
 func TestScripts(t *testing.T) {
 	guests, err := filepath.Abs("../../sandbox/testdata/guests")
 	if err != nil {
@@ -49,7 +51,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "end": end, "ended": ended, "busy": busy, "signal": sendSignal, "log": waitLog, "exits": exits, "call": call, "called": called,
+			"start": start, "end": end, "ended": ended, "busy": busy, "signal": sendSignal, "log": waitLog, "exits": exits, "call": call, "called": called, "tokens": addToken,
 		},
 	})
 }
@@ -104,7 +106,10 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	if !ok {
 		ts.Fatalf("the first line of the log is %q", line)
 	}
-	ts.Setenv("BERTH_HOST", "http://"+addr)
+	if !strings.Contains(addr, "://") {
+		addr = "http://" + addr
+	}
+	ts.Setenv("BERTH_HOST", addr)
 }
 
 // follow keeps the log, sends its first line, and waits for the process.
@@ -204,7 +209,7 @@ func call(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func busy(ts *testscript.TestScript, neg bool, args []string) {
-	c, err := newClient(ts.Getenv("BERTH_HOST"), patience)
+	c, err := newClient(ts.Getenv("BERTH_HOST"), patience, identity{})
 	ts.Check(err)
 	for limit := time.Now().Add(patience); time.Now().Before(limit); {
 		var status struct{ InFlight int }
@@ -215,6 +220,18 @@ func busy(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("no call of %s is under way", args[0])
+}
+
+func addToken(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(ts.Exec("berth", "token", args[0], "--json", "--scope", strings.ReplaceAll(args[1], "+", ",")))
+	var made struct{ Token, Entry string }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &made))
+	config := ts.ReadFile("berth.yaml")
+	if !strings.Contains(config, "\ntokens:\n") {
+		config += "tokens:\n"
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("berth.yaml"), []byte(config+"  - "+made.Entry+"\n"), 0o600))
+	ts.Setenv(args[0], made.Token)
 }
 
 func called(ts *testscript.TestScript, neg bool, args []string) {

@@ -128,13 +128,14 @@ func newLogger(w io.Writer, c *config) *slog.Logger {
 // one address are found before anything is opened, and requests that come early wait. A hangup makes it read the drop-in
 // folder; stop is for requests that end it.
 func runHost(ctx context.Context, c *config, log *slog.Logger, hangups <-chan os.Signal, stop func(exitCode int)) error {
-	listeners, err := listen(ctx, c)
+	listeners, err := listen(ctx, c, log)
 	if err != nil {
 		return err
 	}
 	for _, ln := range listeners {
-		log.Info("listening", "addr", shownAddr(ln.Addr()))
+		log.Info("listening", "addr", shownAddr(ln.Addr(), c.TLSCert != ""))
 	}
+	warnOfEavesdroppers(c, listeners, log)
 	house, err := assemble(ctx, c, log, stop)
 	if err != nil {
 		closeListeners(listeners)
@@ -169,9 +170,12 @@ func runHost(ctx context.Context, c *config, log *slog.Logger, hangups <-chan os
 
 var errShutdown = errors.New("the time of shutdown-timeout was up, so requests under way were interrupted")
 
-// shownAddr is the address as --host takes it.
-func shownAddr(addr net.Addr) string {
-	if addr.Network() != "unix" {
+// shownAddr is the address as --host takes it. secure tells whether TCP is TLS.
+func shownAddr(addr net.Addr, secure bool) string {
+	switch {
+	case addr.Network() != "unix" && secure:
+		return "https://" + addr.String()
+	case addr.Network() != "unix":
 		return addr.String()
 	}
 	path, err := filepath.Abs(addr.String())
@@ -254,6 +258,7 @@ func assemble(ctx context.Context, c *config, log *slog.Logger, stop func(exitCo
 		Stop:           stop,
 		Version:        readVersion().Version,
 		Log:            log,
+		Access:         c.access(),
 		MaxBody:        c.Input + bodySlack,
 		MaxBatch:       c.BatchLimit,
 		MaxPackage:     c.DownloadLimit,

@@ -63,7 +63,10 @@ func serveWith(t *testing.T, data string, flags ...string) (s served, stop func(
 		<-drained
 	})
 	t.Cleanup(stop)
-	return served{t, "http://" + addr}, stop
+	if !strings.Contains(addr, "://") {
+		addr = "http://" + addr
+	}
+	return served{t, addr}, stop
 }
 
 // do sends a request and returns status and body of the answer. Any goroutine of

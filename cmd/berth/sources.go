@@ -195,8 +195,9 @@ func (l *loader) environment(environ []string) {
 			given[name] = text
 		}
 	}
-	delete(given, "BERTH_CONFIG")
-	delete(given, "BERTH_HOST")
+	for _, name := range []string{"BERTH_CONFIG", "BERTH_HOST", "BERTH_TOKEN", "BERTH_CA", "BERTH_CERT", "BERTH_KEY"} {
+		delete(given, name) // no keys of the host's
+	}
 	for _, o := range l.config.options() {
 		name := variable(o.name)
 		if text, ok := given[name]; ok {
@@ -246,6 +247,8 @@ func (l *loader) check() {
 		l.fault(l.source("data"), "data: %s is not a folder", c.Data)
 	}
 	l.checkSignatures()
+	l.checkAccess()
+	l.checkTLS()
 }
 
 func (l *loader) checkListen() {
@@ -258,9 +261,10 @@ func (l *loader) checkListen() {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
 		l.fault(l.source("listen"), "listen: %q is not a port: use 0 to 65535", port)
 	}
-	if !c.Insecure && !isLoopback(c.Listen) {
+	if !c.Insecure && !c.guarded() && !isLoopback(c.Listen) {
 		l.fault(l.source("listen"), "listen: other machines can reach %s, and whoever reaches the host can install code on it: "+
-			"listen on 127.0.0.1 or on a Unix socket (unix), or set insecure if everybody on that network may", c.Listen)
+			"listen on 127.0.0.1 or on a Unix socket (unix), ask who callers are (tokens, jwt-keys or tls-client-ca), "+
+			"or set insecure if everybody on that network may", c.Listen)
 	}
 }
 
