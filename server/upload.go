@@ -77,13 +77,13 @@ func streamedLength(head *fasthttp.RequestHeader) (length int64, streamed bool) 
 }
 
 // upload installs the zip that is the body of the request. What else the request
-// says is in its query: name, functions and shellParas (each once or more, or
-// with commas), sha256, signature.
+// says is in its query: name, functions (once or more, or with commas),
+// shellParas (one each, in their order), sha256, signature.
 func (s *Server) upload(ctx *fasthttp.RequestCtx, kind host.Kind, name string, then func(*fasthttp.RequestCtx, host.Request)) {
 	args := ctx.QueryArgs()
 	body := pluginRequest{
 		Name:       string(args.Peek("name")),
-		ShellParas: values(args, "shellParas"),
+		ShellParas: texts(args.PeekMulti("shellParas")),
 		Functions:  values(args, "functions"),
 		SHA256:     string(args.Peek("sha256")),
 		Signature:  string(args.Peek("signature")),
@@ -105,10 +105,18 @@ func (s *Server) upload(ctx *fasthttp.RequestCtx, kind host.Kind, name string, t
 	})
 }
 
-// values are the entries of a parameter that may be given several times.
+// values are the entries of a parameter that may be given several times, and have
+// several between commas.
 func values(args *fasthttp.Args, parameter string) (all []string) {
-	for _, value := range args.PeekMulti(parameter) {
-		all = append(all, strings.Split(string(value), ",")...)
+	for _, value := range texts(args.PeekMulti(parameter)) {
+		all = append(all, strings.Split(value, ",")...)
+	}
+	return all
+}
+
+func texts(values [][]byte) (all []string) {
+	for _, value := range values {
+		all = append(all, string(value))
 	}
 	return all
 }

@@ -67,6 +67,7 @@ func TestUpload(t *testing.T) {
 		{"PUT", path + "/nope", zip, "update functions plugin nope error, cannot delete old version", 404},
 		{"POST", path + "?name=bad", "no zip", "fail to install plugin: zip: not a valid zip file", 400},
 		{"POST", path + "?name=none", "", "not a valid zip file", 400},
+		{"POST", path + "?name=paras&shellParas=a,b&shellParas=&shellParas=c", zip, "have shell parameters : [a,b  c] but no install.sh file", 400},
 		{"POST", path + "?name=cut", zip[:len(zip)/2], "not a valid zip file", 400},
 		{"POST", "/plugins/nothing?name=x", zip, "no such path", 404},
 		{"PATCH", path, zip, "", 405},
