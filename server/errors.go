@@ -98,6 +98,11 @@ func callWords(err error) string {
 
 // writeError makes the response an error.
 func writeError(ctx *fasthttp.RequestCtx, a answer, message string) {
+	writeWhole(ctx, a, clip(message))
+}
+
+// writeWhole is writeError for a message whose length is bounded by its author.
+func writeWhole(ctx *fasthttp.RequestCtx, a answer, message string) {
 	resp := &ctx.Response
 	resp.SetStatusCode(a.status)
 	resp.Header.SetContentType(jsonType)
@@ -159,14 +164,17 @@ func appendError(dst []byte, number int, message string) []byte {
 	dst = append(dst, `{"error":`...)
 	dst = appendNumber(dst, number)
 	dst = append(dst, `,"message":`...)
-	dst = appendString(dst, clip(message))
+	dst = appendString(dst, message)
 	return append(dst, '}')
 }
 
 // clip keeps an answer short when an error quotes what is not.
-func clip(message string) string {
-	if len(message) <= maxMessage {
+func clip(message string) string { return clipTo(message, maxMessage) }
+
+// clipTo is clip to so many bytes.
+func clipTo(message string, limit int) string {
+	if len(message) <= limit {
 		return message
 	}
-	return strings.ToValidUTF8(message[:maxMessage], "") + "…"
+	return strings.ToValidUTF8(message[:limit], "") + "…"
 }

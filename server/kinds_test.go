@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -208,5 +209,24 @@ func TestTransfer(t *testing.T) {
 	})
 	if got := <-stops; got != 100 || len(stops) > 0 {
 		t.Errorf("stopped with %d, and %d more", got, len(stops))
+	}
+}
+
+// TestImportOfManyFaults: what failed can be read however many there are.
+func TestImportOfManyFaults(t *testing.T) {
+	r := serve(t, nil, nil)
+	const n = 1000
+	given := newConfiguration()
+	for i := range n {
+		given.NativePlugins[fmt.Sprintf("functions_f%d", i)] = `{"file":"` + strings.Repeat("x", 500) + `"}`
+	}
+	g := r.do("POST", "/data/import", jsonOf(map[string]string{"content": jsonOf(given)}))
+	var answer struct{ Message string }
+	var faults configuration
+	if err := json.Unmarshal([]byte(g.body), &answer); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(answer.Message), &faults); err != nil || g.status != 400 || len(faults.NativePlugins) != n {
+		t.Errorf("%d, %d faults, %v", g.status, len(faults.NativePlugins), err)
 	}
 }

@@ -76,6 +76,10 @@ func (s *Server) export(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.Set(fasthttp.HeaderContentDisposition, "Attachment")
 }
 
+// maxFault bounds what is said of one plugin that could not be imported, in bytes.
+// How many there are, the size of the request bounds.
+const maxFault = 1 << 10
+
 // imported is eKuiper's answer: what could not be imported, by its key.
 type imported struct {
 	ErrorMsg       string        `json:"ErrorMsg"`
@@ -119,7 +123,7 @@ func (s *Server) imports(ctx *fasthttp.RequestCtx) {
 		for ref, err := range s.host.Import(s.life, requests, isSet(ctx, "partial")) {
 			ok = false
 			plugins, key := faults.part(ref.Kind, ref.Name)
-			plugins[key] = host.Cause(err)
+			plugins[key] = clipTo(host.Cause(err), maxFault)
 		}
 	}
 	if !ok {
@@ -128,7 +132,7 @@ func (s *Server) imports(ctx *fasthttp.RequestCtx) {
 			s.fail(ctx, host.Fail(host.CodeInternal, "encode: %w", err), "")
 			return
 		}
-		writeError(ctx, answerOf(host.CodeInvalid), string(text))
+		writeWhole(ctx, answerOf(host.CodeInvalid), string(text)) // cut, it were no JSON
 		return
 	}
 	s.writeJSON(ctx, imported{ConfigResponse: faults})
@@ -165,7 +169,7 @@ func (c *configuration) requests(faults *configuration) (all []host.Request, ok 
 		}
 		if err != nil {
 			plugins, _ := faults.part(kind, name)
-			plugins[key], ok = err.Error(), false
+			plugins[key], ok = clipTo(err.Error(), maxFault), false
 			return
 		}
 		all = append(all, body.of(kind, name))
