@@ -11,7 +11,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,10 +101,36 @@ func (e *answerError) Error() string { return e.message }
 
 // do sends one request. An answer outside 2xx is an exitError that wraps an answerError.
 func (c *client) do(ctx context.Context, method, path, kind string, body []byte) (answer, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	return c.exchange(ctx, method, path, kind, bytes.NewReader(body), int64(len(body)))
+}
+
+// upload is do with a file as the body, which is read as it is sent.
+func (c *client) upload(ctx context.Context, method, path, kind, file string) (answer, error) {
+	info, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return answer{}, fail(exitUsage, "%w", err)
+	case !info.Mode().IsRegular(): // a pipe would be waited for
+		return answer{}, fail(exitUsage, "%s is no regular file", file)
+	}
+	f, err := os.Open(file)
 	if err != nil {
 		return answer{}, fail(exitUsage, "%w", err)
 	}
+	defer f.Close()
+	return c.exchange(ctx, method, path, kind, f, info.Size())
+}
+
+// exchange is do with a body of a known size. It may close the body.
+func (c *client) exchange(ctx context.Context, method, path, kind string, body io.Reader, size int64) (answer, error) {
+	if size == 0 {
+		body = http.NoBody // else it were one of unknown size
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return answer{}, fail(exitUsage, "%w", err)
+	}
+	req.ContentLength = size
 	if kind != "" {
 		req.Header.Set("Content-Type", kind)
 	}
@@ -131,11 +159,10 @@ func (c *client) do(ctx context.Context, method, path, kind string, body []byte)
 
 // unreachable words why there was no answer.
 func (c *client) unreachable(err error) error {
-	var netErr net.Error
 	switch {
 	case errors.Is(err, context.Canceled):
 		return fail(exitFailure, "interrupted")
-	case errors.As(err, &netErr) && netErr.Timeout() && !isDialError(err):
+	case isTimeout(err) && !isDialError(err):
 		return fail(exitTimeout, "the host at %s did not answer in time: --timeout gives it more", c.shown)
 	}
 	var wrapped *url.Error
@@ -155,6 +182,11 @@ func unreachableHint(err error) string {
 		return "--cert and --key give the certificate that it asks for"
 	}
 	return "is it running (berth serve), and is --host right?"
+}
+
+func isTimeout(err error) bool {
+	var netErr net.Error
+	return errors.As(err, &netErr) && netErr.Timeout()
 }
 
 func isDialError(err error) bool {
@@ -205,7 +237,7 @@ func (c *client) send(ctx context.Context, method, path string, v any) (answer, 
 // hostFlags gives cmd, and the commands below it, --host and --timeout.
 func (a *app) hostFlags(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringVar(&a.host, "host", "", "`address` of the host, or unix:///path (default BERTH_HOST, else "+defaultHost+")")
-	cmd.PersistentFlags().StringVar(&a.timeout, "timeout", "", "`duration` the host may take to answer, 0: as long as it likes (default 30s; create, update: 10m)")
+	cmd.PersistentFlags().StringVar(&a.timeout, "timeout", "", "`duration` the host may take to answer, 0: as long as it likes (default 30s; what installs or uploads: 10m)")
 	_ = cmd.RegisterFlagCompletionFunc("host", cobra.NoFileCompletions)
 	_ = cmd.RegisterFlagCompletionFunc("timeout", cobra.NoFileCompletions)
 	a.id.flags(cmd)
@@ -229,9 +261,17 @@ func (a *app) client(limit time.Duration) (*client, error) {
 	return newClient(address, limit, a.id.or(a.environ))
 }
 
-// completeNames completes names that GET path lists on the host; none if it does not answer at once. most bounds how many
-// arguments are names, -1: all.
+// completeNames completes names that GET path lists on the host.
 func (a *app) completeNames(path string, most int) cobra.CompletionFunc {
+	return a.complete(most, func(ctx context.Context, c *client) (names []string, err error) {
+		_, err = c.get(ctx, path, &names)
+		return names, err
+	})
+}
+
+// complete completes names that the host tells; none if it does not answer at once. most bounds how many arguments are
+// names, -1: all.
+func (a *app) complete(most int, ask func(context.Context, *client) ([]string, error)) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if most >= 0 && len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp
@@ -241,16 +281,10 @@ func (a *app) completeNames(path string, most int) cobra.CompletionFunc {
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		var names []string
-		if _, err := c.get(cmd.Context(), path, &names); err != nil {
+		names, err := ask(cmd.Context(), c)
+		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		var matching []string
-		for _, name := range names {
-			if strings.HasPrefix(name, prefix) {
-				matching = append(matching, name)
-			}
-		}
-		return matching, cobra.ShellCompDirectiveNoFileComp
+		return slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, prefix) }), cobra.ShellCompDirectiveNoFileComp
 	}
 }

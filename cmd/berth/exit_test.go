@@ -164,8 +164,8 @@ func TestShieldNumbers(t *testing.T) {
 func TestShow(t *testing.T) {
 	var out strings.Builder
 	a := &app{out: &out}
-	err := a.show([]byte(`{"name":"x\u001b[2J","z":null,"functions":["a","b"],"empty":[],"o":{},"figures":[{"calls":1}],"module":{"form":"wasm","busy":0}}`))
-	const want = "name:       x [2J\nz:          null\nfunctions:  a, b\nempty:      \no:          {}\nfigures:    \n  -         \n    calls:  1\nmodule:     \n  form:     wasm\n  busy:     0\n"
+	err := a.show([]byte(`{"name":"x\u001b[2J","z":null,"functions":["a","b"],"empty":[],"o":{},"none":"","warnings":["x is\ty","z"],"figures":[{"calls":1}],"module":{"form":"wasm","busy":0}}`))
+	const want = "name:       x [2J\nz:          -\nfunctions:  a, b\nempty:      -\no:          -\nnone:       -\nwarnings:   \n  -         x is y\n  -         z\nfigures:    \n  -         \n    calls:  1\nmodule:     \n  form:     wasm\n  busy:     0\n"
 	if err != nil || out.String() != want {
 		t.Errorf("%v\n%s", err, out.String())
 	}

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"berth/host"
 )
 
 func TestMain(m *testing.M) {
@@ -196,15 +198,15 @@ func call(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	cmd := exec.Command(path, "invoke", "--timeout", "0", args[0], "-")
 	cmd.Env = append(os.Environ(), "BERTH_HOST="+ts.Getenv("BERTH_HOST"))
-	host := daemonOf(ts)
-	host.calls = make(chan error, 1)
+	d := daemonOf(ts)
+	d.calls = make(chan error, 1)
 	ts.Check(cmd.Start())
 	go func() {
 		err := cmd.Wait()
 		if got := strconv.Itoa(cmd.ProcessState.ExitCode()); got != args[1] {
-			host.calls <- fmt.Errorf("the call ended with %s (%v), want %s", got, err, args[1])
+			d.calls <- fmt.Errorf("the call ended with %s (%v), want %s", got, err, args[1])
 		}
-		close(host.calls)
+		close(d.calls)
 	}()
 }
 
@@ -213,7 +215,7 @@ func busy(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	for limit := time.Now().Add(patience); time.Now().Before(limit); {
 		var status struct{ InFlight int }
-		_, err := c.get(context.Background(), pluginPath(args[0])+"/status", &status)
+		_, err := c.get(context.Background(), pluginPath(host.Functions, args[0])+"/status", &status)
 		ts.Check(err)
 		if status.InFlight > 0 {
 			return

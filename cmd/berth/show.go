@@ -55,33 +55,47 @@ func showValue(w io.Writer, indent, key string, value json.RawMessage) error {
 	case value[0] == '{' && string(value) != "{}":
 		fmt.Fprintf(w, "%s%s:\t\n", indent, key)
 		return showObject(w, indent+"  ", value)
-	case value[0] == '[' && json.Unmarshal(value, &list) == nil:
-		var plain []string
-		var objects []json.RawMessage
-		for _, entry := range list {
-			if entry[0] == '{' {
-				objects = append(objects, entry)
-			} else {
-				plain = append(plain, text(entry))
-			}
-		}
-		fmt.Fprintf(w, "%s%s:\t%s\n", indent, key, printable(strings.Join(plain, ", ")))
-		for _, object := range objects {
-			fmt.Fprintf(w, "%s  -\t\n", indent)
-			if err := showObject(w, indent+"    ", object); err != nil {
-				return err
-			}
-		}
-		return nil
+	case value[0] == '[' && json.Unmarshal(value, &list) == nil && len(list) > 0:
+		return showList(w, indent, key, list)
 	}
-	fmt.Fprintf(w, "%s%s:\t%s\n", indent, key, printable(text(value)))
+	fmt.Fprintf(w, "%s%s:\t%s\n", indent, key, orDash(text(value)))
 	return nil
 }
 
-// text is a JSON value as a reader wants it: strings without quotes.
+// showList writes words behind one another, and sentences and objects one below the other.
+func showList(w io.Writer, indent, key string, list []json.RawMessage) error {
+	var words []string
+	for _, entry := range list {
+		if word := text(entry); entry[0] != '{' && !strings.Contains(word, " ") {
+			words = append(words, word)
+		}
+	}
+	if len(words) == len(list) {
+		fmt.Fprintf(w, "%s%s:\t%s\n", indent, key, printable(strings.Join(words, ", ")))
+		return nil
+	}
+	fmt.Fprintf(w, "%s%s:\t\n", indent, key)
+	for _, entry := range list {
+		if entry[0] != '{' {
+			fmt.Fprintf(w, "%s  -\t%s\n", indent, printable(text(entry)))
+			continue
+		}
+		fmt.Fprintf(w, "%s  -\t\n", indent)
+		if err := showObject(w, indent+"    ", entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// text is a JSON value as a reader wants it: strings without quotes, and nothing for what is empty.
 func text(value json.RawMessage) string {
+	switch string(value) {
+	case "{}", "[]", "null":
+		return ""
+	}
 	var s string
-	if json.Unmarshal(value, &s) == nil && string(value) != "null" {
+	if json.Unmarshal(value, &s) == nil {
 		return s
 	}
 	return string(value)

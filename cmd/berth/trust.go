@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -59,7 +61,7 @@ type trustFlags struct {
 
 func (f *trustFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.sha256, "sha256", "", "the zip's SHA-256 in `hex`: another zip is refused")
-	cmd.Flags().StringVar(&f.signatureFile, "signature", "", "`file` of the zip's signature (default: the host looks for <package>"+signatureSuffix+")")
+	cmd.Flags().StringVar(&f.signatureFile, "signature", "", "`file` of the zip's signature (default <package>"+signatureSuffix+", if it is there)")
 	_ = cmd.RegisterFlagCompletionFunc("sha256", cobra.NoFileCompletions)
 	_ = cmd.MarkFlagFilename("signature", "sig")
 }
@@ -69,12 +71,33 @@ func (f *trustFlags) signature() (string, error) {
 	if f.signatureFile == "" {
 		return "", nil
 	}
-	text, err := readBounded(f.signatureFile, signing.MaxText)
+	text, err := readSignature(f.signatureFile)
 	if err != nil {
 		return "", fail(exitUsage, "--signature: %w", err)
 	}
-	if len(strings.TrimSpace(string(text))) == 0 {
-		return "", fail(exitUsage, "--signature: %s is empty", f.signatureFile)
+	return text, nil
+}
+
+// signatureBeside is what lies beside a zip, where a host that fetched the zip would look; empty if nothing does.
+func signatureBeside(zip string) (string, error) {
+	text, err := readSignature(zip + signatureSuffix)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil
+	case err != nil:
+		return "", fail(exitUsage, "the package's signature: %w", err)
 	}
-	return strings.TrimSpace(string(text)), nil
+	return text, nil
+}
+
+func readSignature(file string) (string, error) {
+	data, err := readBounded(file, signing.MaxText)
+	if err != nil {
+		return "", err
+	}
+	text := strings.TrimSpace(string(data))
+	if text == "" {
+		return "", fmt.Errorf("%s is empty", file)
+	}
+	return text, nil
 }
