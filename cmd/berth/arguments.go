@@ -16,3 +16,13 @@ func takes(least, most int) cobra.PositionalArgs {
 		return fmt.Errorf("%d arguments given; usage: %s", len(args), cmd.UseLine())
 	}
 }
+
+// completeFile completes one argument, a file whose name ends in extension.
+func completeFile(extension string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return []cobra.Completion{extension}, cobra.ShellCompDirectiveFilterFileExt
+	}
+}

@@ -27,6 +27,8 @@ const (
 	quick = 30 * time.Second
 	// installing is how long it may take to download, unpack, compile and load.
 	installing = 10 * time.Minute
+	// copying is how long all that a host keeps may take to be sent.
+	copying = time.Hour
 	// completing is how long the shell's user waits for names.
 	completing = time.Second
 
@@ -121,14 +123,42 @@ func (c *client) upload(ctx context.Context, method, path, kind, file string) (a
 	return c.exchange(ctx, method, path, kind, f, info.Size())
 }
 
-// exchange is do with a body of a known size. It may close the body.
+// exchange is do with a body of a size; -1: it is not known. It may close the body.
 func (c *client) exchange(ctx context.Context, method, path, kind string, body io.Reader, size int64) (answer, error) {
+	resp, refused, err := c.begin(ctx, method, path, kind, body, size)
+	if err != nil {
+		return refused, err
+	}
+	defer resp.Body.Close()
+	return c.read(resp)
+}
+
+// download writes what a POST is answered with to w, as it comes. An answer that ends too early is an error.
+func (c *client) download(ctx context.Context, path string, w io.Writer) error {
+	resp, _, err := c.begin(ctx, http.MethodPost, path, "", http.NoBody, 0)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(w, resp.Body)
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fail(exitFailure, "the host at %s broke off: its log says why", c.shown)
+	case errors.Is(err, context.Canceled), isTimeout(err):
+		return c.unreachable(err)
+	}
+	return err
+}
+
+// begin sends one request. An answer in 2xx is returned with its body yet to be read and closed; of any other there is
+// what it says, and the error that it comes to.
+func (c *client) begin(ctx context.Context, method, path, kind string, body io.Reader, size int64) (resp *http.Response, refused answer, err error) {
 	if size == 0 {
 		body = http.NoBody // else it were one of unknown size
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
-		return answer{}, fail(exitUsage, "%w", err)
+		return nil, answer{}, fail(exitUsage, "%w", err)
 	}
 	req.ContentLength = size
 	if kind != "" {
@@ -137,22 +167,29 @@ func (c *client) exchange(ctx context.Context, method, path, kind string, body i
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return answer{}, c.unreachable(err)
+	if resp, err = c.http.Do(req); err != nil {
+		return nil, answer{}, c.unreachable(err)
+	}
+	if resp.StatusCode/100 == 2 {
+		return resp, answer{}, nil
 	}
 	defer resp.Body.Close()
+	if refused, err = c.read(resp); err != nil {
+		return nil, answer{}, err
+	}
+	refusal := refused.refusal()
+	if refused.status == http.StatusUnauthorized && c.token == "" {
+		refusal.message += "; --token or BERTH_TOKEN gives one"
+	}
+	return nil, refused, &exitError{statusExit(refused.status, refusal.number), refusal}
+}
+
+func (c *client) read(resp *http.Response) (answer, error) {
 	a := answer{status: resp.StatusCode}
 	a.kind, _, _ = strings.Cut(resp.Header.Get("Content-Type"), ";")
+	var err error
 	if a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)); err != nil {
 		return answer{}, c.unreachable(err)
-	}
-	if a.status/100 != 2 {
-		refusal := a.refusal()
-		if a.status == http.StatusUnauthorized && c.token == "" {
-			refusal.message += "; --token or BERTH_TOKEN gives one"
-		}
-		return a, &exitError{statusExit(a.status, refusal.number), refusal}
 	}
 	return a, nil
 }
@@ -237,7 +274,7 @@ func (c *client) send(ctx context.Context, method, path string, v any) (answer, 
 // hostFlags gives cmd, and the commands below it, --host and --timeout.
 func (a *app) hostFlags(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringVar(&a.host, "host", "", "`address` of the host, or unix:///path (default BERTH_HOST, else "+defaultHost+")")
-	cmd.PersistentFlags().StringVar(&a.timeout, "timeout", "", "`duration` the host may take to answer, 0: as long as it likes (default 30s; what installs or uploads: 10m)")
+	cmd.PersistentFlags().StringVar(&a.timeout, "timeout", "", "`duration` the host may take to answer, 0: as long as it likes (default 30s; what installs or uploads: 10m; backup, restore: 1h)")
 	_ = cmd.RegisterFlagCompletionFunc("host", cobra.NoFileCompletions)
 	_ = cmd.RegisterFlagCompletionFunc("timeout", cobra.NoFileCompletions)
 	a.id.flags(cmd)

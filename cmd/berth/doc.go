@@ -2,8 +2,14 @@
 //
 //	berth serve      run the host
 //	berth config     print the effective configuration as a berth.yaml
-//	berth plugin     create, list, describe, update, register, drop plugins; their status; prebuilt ones
+//	berth plugin     create, list, describe, update, register, drop plugins; their status and logs; prebuilt ones; reload
 //	berth invoke     call a function
+//	berth export     write down what is installed
+//	berth import     install what export wrote down
+//	berth backup     save all that a running host keeps
+//	berth restore    make a host what it was when a backup was made
+//	berth upload     put files on a host, list and drop them
+//	berth stop       end a running host
 //	berth pack       make a package of a folder, or a plugin host of many packages
 //	berth keygen     make a pair of keys to sign packages with
 //	berth sign       sign a package
@@ -23,7 +29,7 @@
 //	0  done
 //	1  failed for a reason that has no code of its own
 //	2  the command line or the configuration is wrong
-//	3  no such plugin or function (404)
+//	3  no such plugin, function or file (404)
 //	4  the host refused it: malformed, not allowed, taken, too large (400, 403, 413 and other 4xx)
 //	5  the function itself said no (422)
 //	6  the function trapped or crashed (500)

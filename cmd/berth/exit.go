@@ -32,7 +32,7 @@ var exitTexts = [numExits]string{
 	exitOK:          "done",
 	exitFailure:     "failed for a reason that has no code of its own",
 	exitUsage:       "the command line or the configuration is wrong",
-	exitNotFound:    "no such plugin or function (404)",
+	exitNotFound:    "no such plugin, function or file (404)",
 	exitRefused:     "the host refused it: malformed, not allowed, taken, too large (400, 403, 413 and other 4xx)",
 	exitRejected:    "the function itself said no (422)",
 	exitTrap:        "the function trapped or crashed (500)",

@@ -22,7 +22,7 @@ func pluginPath(kind host.Kind, name string) string { return pluginsPath(kind) +
 func (a *app) pluginCommand() *cobra.Command {
 	cmd := a.groupCommand("plugin", "Install, list, describe, update and drop plugins of a running host")
 	cmd.AddCommand(a.pluginCreate(), a.pluginList(), a.pluginDescribe(), a.pluginStatus(), a.pluginLogs(), a.pluginUpdate(),
-		a.pluginRegister(), a.pluginDrop(), a.pluginPrebuilt())
+		a.pluginRegister(), a.pluginDrop(), a.pluginReload(), a.pluginPrebuilt())
 	return cmd
 }
 

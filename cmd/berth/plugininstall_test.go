@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -108,4 +110,37 @@ func TestRemoteInstall(t *testing.T) {
 		t.Errorf("%d bytes were announced of %d", length, info.Size())
 	}
 	s.wants("add", "[1,2]", "3")
+}
+
+// TestBrokenDownload: what breaks off is an error, and no file is left of it.
+func TestBrokenDownload(t *testing.T) {
+	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "PK")
+		http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	defer broken.Close()
+	dir := t.TempDir()
+	code, _, stderr := berth(t, []string{"BERTH_HOST=" + broken.URL}, "backup", filepath.Join(dir, "x.zip"))
+	if code != int(exitFailure) || !strings.Contains(stderr, "broke off") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	silent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	defer silent.Close()
+	code, _, stderr = berth(t, []string{"BERTH_HOST=" + silent.URL}, "backup", "-", "--timeout", "50ms")
+	if code != int(exitTimeout) {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out strings.Builder
+	if code := run(ctx, []string{"backup", "-", "--host", silent.URL}, nil, nil, &out, &out); code != int(exitFailure) {
+		t.Errorf("exit %d: %s", code, out.String())
+	}
 }

@@ -90,7 +90,8 @@ func (a *app) rootCommand() *cobra.Command {
 		PersistentPreRun:           func(*cobra.Command, []string) { a.ran = true },
 	}
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 100"))
-	root.AddCommand(a.serveCommand(), a.configCommand(), a.pluginCommand(), a.invokeCommand(), a.packCommand(),
+	root.AddCommand(a.serveCommand(), a.configCommand(), a.pluginCommand(), a.invokeCommand(), a.exportCommand(), a.importCommand(),
+		a.backupCommand(), a.restoreCommand(), a.uploadCommand(), a.stopCommand(), a.packCommand(),
 		a.keygenCommand(), a.signCommand(), a.verifyCommand(), a.tokenCommand(), a.versionCommand(), exitCodesTopic())
 	return root
 }

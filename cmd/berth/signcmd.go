@@ -3,9 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -57,7 +56,7 @@ server, or in the same folder. What is signed is the SHA-256 of the zip: pack it
   berth keygen -o release
   berth sign --key release.pem toolbox.zip`,
 		Args:              takes(1, 1),
-		ValidArgsFunction: completeZip,
+		ValidArgsFunction: completeFile("zip"),
 	}
 	cmd.Flags().StringVar(&keyFile, "key", "", "`file` of the private key, PEM")
 	_ = cmd.MarkFlagFilename("key", "pem")
@@ -87,7 +86,11 @@ func (a *app) sign(key signing.PrivateKey, zip string) error {
 		return fail(exitUsage, "%s does not end in .zip: a package is a zip file; \"berth pack\" makes one of a folder", zip)
 	}
 	signature, file := key.Sign(digest).String(), zip+signatureSuffix
-	if err := replaceFile(file, signature+"\n"); err != nil {
+	err = replaceFile(file, 0o644, func(w io.Writer) error {
+		_, err := fmt.Fprintln(w, signature)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	by := key.Public().Fingerprint()
@@ -95,23 +98,6 @@ func (a *app) sign(key signing.PrivateKey, zip string) error {
 		return writeJSON(a.out, map[string]string{"file": zip, "digest": digest.String(), "signature": signature, "signature_file": file, "signed_by": by})
 	}
 	_, err = fmt.Fprintf(a.out, "signed %s, sha256 %v\nby %s\nwrote %s\n", zip, digest, by, file)
-	return err
-}
-
-// replaceFile writes a file that everybody may read, whole or not at all.
-func replaceFile(path, text string) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), ".berth-*"+signatureSuffix)
-	if err != nil {
-		return err
-	}
-	_, err = temp.WriteString(text)
-	err = errors.Join(err, temp.Chmod(0o644), temp.Close())
-	if err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(temp.Name())
-	}
 	return err
 }
 
@@ -126,7 +112,7 @@ hold, the exit code is 4.
 
   berth verify --key release.pub.pem toolbox.zip`,
 		Args:              takes(1, 1),
-		ValidArgsFunction: completeZip,
+		ValidArgsFunction: completeFile("zip"),
 	}
 	cmd.Flags().StringArrayVar(&keyFiles, "key", nil, "`file` of public keys, PEM; may be given several times")
 	cmd.Flags().StringVar(&signatureFile, "signature", "", "`file` of the signature (default <package>"+signatureSuffix+")")
@@ -182,11 +168,4 @@ func (a *app) verify(keys []signing.PublicKey, zip, signatureFile string) error 
 	}
 	_, err = fmt.Fprintf(a.out, "%s holds: %s, sha256 %v\nby %s\n", signatureFile, zip, digest, key.Fingerprint())
 	return err
-}
-
-func completeZip(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return []cobra.Completion{"zip"}, cobra.ShellCompDirectiveFilterFileExt
 }
