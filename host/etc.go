@@ -10,14 +10,19 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // etcPrefix is the folder of a package whose files are copied to where the
 // operator can edit them: data/etc/<kind>/<name>/.
 const etcPrefix = "etc/"
 
-// etcIndex is the file there in which the host notes what it wrote.
-const etcIndex = ".berth.json"
+// What is the host's own there: etcIndex is the file in which it notes what it
+// wrote, etcTemp the one that is being written.
+const (
+	etcIndex = ".berth.json"
+	etcTemp  = ".berth.tmp"
+)
 
 // maxEtc bounds the size of the files together, in bytes.
 const maxEtc = 64 << 20
@@ -32,67 +37,95 @@ type written struct {
 // settleEtc brings data/etc/<kind>/<name>/ to what the package carries. A file
 // that the operator changed stays as it is; one that is as the host wrote it is
 // replaced, or removed when the package has it no more. It can be cut short at
-// any time and done again. kept are the files that were not replaced.
+// any time and done again. kept are the files that were not written for what the
+// operator has in their place.
 func (h *Host) settleEtc(i id, digest string, files []string) (kept []string, err error) {
 	dir := h.layout.etc(i)
 	before := readWritten(dir)
 	if before.Digest == digest {
 		return nil, nil
 	}
+	carried, err := readEtc(h.layout.files(i, digest), files)
+	if err != nil {
+		return nil, err
+	}
+	for name, sum := range before.Files { // first: a folder may take the place of a file
+		if _, stays := carried[name]; !stays {
+			removeEtc(dir, name, sum)
+		}
+	}
 	after := written{Digest: digest, Files: map[string]string{}}
-	size := 0
-	for _, file := range files {
-		name, ok := strings.CutPrefix(file, etcPrefix)
-		if !ok || name == etcIndex {
-			continue
-		}
-		data, err := os.ReadFile(filepath.Join(h.layout.files(i, digest), filepath.FromSlash(file)))
+	for _, name := range sortedKeys(carried) {
+		data := carried[name]
+		changed, err := writeEtc(dir, name, data, before.Files[name])
 		if err != nil {
 			return nil, err
 		}
-		if size += len(data); size > maxEtc {
-			return nil, Fail(CodeInvalid, "the package's etc/ has more than %v", Bytes(maxEtc))
-		}
-		sum := sumOf(data)
-		changed, err := h.writeEtc(dir, name, data, before.Files[name])
-		if err != nil {
-			return nil, err
-		}
+		after.Files[name] = sumOf(data)
 		if changed {
 			kept = append(kept, name)
-			sum = before.Files[name]
-		}
-		after.Files[name] = sum
-	}
-	for name, sum := range before.Files {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		if _, stays := after.Files[name]; stays {
-			continue
-		}
-		if data, err := os.ReadFile(path); err == nil && sumOf(data) == sum {
-			_ = os.Remove(path)
+			after.Files[name] = before.Files[name]
 		}
 	}
 	if len(after.Files) == 0 {
 		_ = os.Remove(filepath.Join(dir, etcIndex))
-		_ = os.Remove(dir) // succeeds when nothing is in it
+		_ = os.Remove(filepath.Join(dir, etcTemp)) // of a settling that was cut short
+		_ = os.Remove(dir)                         // succeeds when nothing is in it
 		return nil, nil
 	}
 	text, err := json.Marshal(after)
 	if err != nil {
 		return nil, err
 	}
-	return kept, errors.Join(writeDurably(filepath.Join(dir, etcIndex), text), syncDir(dir))
+	err = errors.Join(os.MkdirAll(dir, 0o700), replaceEtc(dir, etcIndex, text))
+	return kept, errors.Join(err, syncDir(dir))
 }
 
-// writeEtc writes a file, unless it is there and not as the host wrote it.
-func (h *Host) writeEtc(dir, name string, data []byte, wrote string) (changed bool, err error) {
+// readEtc reads those of a package's files that are its configuration, by their
+// name below etc/.
+func readEtc(dir string, files []string) (map[string][]byte, error) {
+	carried := map[string][]byte{}
+	size := 0
+	for _, file := range files {
+		name, ok := strings.CutPrefix(file, etcPrefix)
+		if first, _, _ := strings.Cut(name, "/"); !ok || first == etcIndex || first == etcTemp {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(file)))
+		if err != nil {
+			return nil, err
+		}
+		if size += len(data); size > maxEtc {
+			return nil, Fail(CodeInvalid, "the package's etc/ has more than %v", Bytes(maxEtc))
+		}
+		carried[name] = data
+	}
+	return carried, nil
+}
+
+// removeEtc removes a file that is as the host wrote it, and the folders that are
+// empty then.
+func removeEtc(dir, name, wrote string) {
+	file := filepath.FromSlash(name)
+	if data, err := os.ReadFile(filepath.Join(dir, file)); err != nil || sumOf(data) != wrote {
+		return
+	}
+	for ; file != "."; file = filepath.Dir(file) {
+		if os.Remove(filepath.Join(dir, file)) != nil {
+			return
+		}
+	}
+}
+
+// writeEtc writes a file. It leaves alone what is not as the host wrote it: the
+// file, a folder in its place, a file where its folder would be.
+func writeEtc(dir, name string, data []byte, wrote string) (changed bool, err error) {
 	path := filepath.Join(dir, filepath.FromSlash(name))
 	there, err := os.ReadFile(path)
 	switch {
 	case err == nil && bytes.Equal(there, data):
 		return false, nil
-	case err == nil && sumOf(there) != wrote:
+	case err == nil && sumOf(there) != wrote, errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENOTDIR):
 		return true, nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return false, err
@@ -100,7 +133,13 @@ func (h *Host) writeEtc(dir, name string, data []byte, wrote string) (changed bo
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return false, err
 	}
-	return false, writeDurably(path, data)
+	return false, replaceEtc(dir, name, data)
+}
+
+// replaceEtc replaces a file at once. Until then it has no name that a package or
+// an operator could have chosen.
+func replaceEtc(dir, name string, data []byte) error {
+	return writeVia(filepath.Join(dir, etcTemp), filepath.Join(dir, filepath.FromSlash(name)), data)
 }
 
 func readWritten(dir string) (w written) {

@@ -1,9 +1,11 @@
 package host_test
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"berth/host"
@@ -83,6 +85,52 @@ func TestEtc(t *testing.T) {
 		t.Error("the folder of a plugin that was dropped is there")
 	}
 	r.clean()
+}
+
+// TestEtcChangesShape: where one version has a file another may have a folder, and
+// none leaves anything that is its own.
+func TestEtcChangesShape(t *testing.T) {
+	r := newRig(t, withFake(&fakeEngine{}))
+	version := 0
+	pack := func(etc files) string {
+		version++
+		f := files{"p.wasm": fakeBuild{Version: fmt.Sprint(version), Functions: []string{"f"}}.String()}
+		for name, text := range etc {
+			f["etc/"+name] = text
+		}
+		return packed(t, f)
+	}
+	dir := filepath.Join(r.dir, "etc", "functions", "p")
+	r.install("p", pack(files{"x": "file", "y/deep/z": "deep", "y/w": "w"}))
+	r.update("p", pack(files{"x/a": "a", "x/b": "b", "y/deep": "file"}))
+	wantEtc(t, r, "a file became a folder, and a folder a file", map[string]string{"x/a": "a", "x/b": "b", "y/deep": "file"})
+	r.update("p", pack(files{"x": "file"}))
+	wantEtc(t, r, "and back", map[string]string{"x": "file"})
+	if _, err := os.Stat(filepath.Join(dir, "y")); err == nil {
+		t.Error("an empty folder is left")
+	}
+
+	// What the operator changed, or put there, stays; the rest is written.
+	write(t, "mine", dir, "x")
+	r.update("p", pack(files{"x/a": "a", "c": "c", "d": "d"}))
+	wantEtc(t, r, "an edited file is where a folder would be", map[string]string{"x": "mine", "c": "c", "d": "d"})
+	r.logged("configuration was changed here", "x/a")
+	write(t, "mine, too", dir, "c.own")
+	if err := os.Remove(filepath.Join(dir, "d")); err != nil {
+		t.Fatal(err)
+	}
+	write(t, "my own", dir, "d", "own")
+	r.update("p", pack(files{"c": "c2", "d": "d2"}))
+	wantEtc(t, r, "a folder is where a file would be", map[string]string{"x": "mine", "c": "c2", "c.own": "mine, too", "d/own": "my own"})
+
+	// Names that look like the host's own, or like those of files being written.
+	r.update("p", pack(files{".berth.json/x": "no", ".berth.tmp": "no", "c": "c3", "c.tmp": "c.tmp"}))
+	write(t, "edited", dir, "c.tmp")
+	r.update("p", pack(files{"c": "c4", "c.tmp": "c.tmp 2"}))
+	wantEtc(t, r, "odd names", map[string]string{"x": "mine", "c": "c4", "c.tmp": "edited", "c.own": "mine, too", "d/own": "my own"})
+	if strings.Contains(r.log.String(), "writing a plugin's configuration failed") {
+		t.Error(r.log)
+	}
 }
 
 // TestEtcOfLostStore: configuration of a plugin in no record is kept aside when

@@ -200,16 +200,23 @@ func (l layout) writeRecord(r Record) error {
 // writeDurably replaces a file at once, or leaves it as it was. Its name is
 // durable when its folder is synced.
 func writeDurably(path string, data []byte) error {
-	temp := path + ".tmp"
+	return writeVia(path+".tmp", path, data)
+}
+
+// writeVia is writeDurably with the name that the file has until it is written.
+func writeVia(temp, path string, data []byte) error {
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
 		return errors.Join(err, os.Remove(temp))
 	}
-	return os.Rename(temp, path)
+	return nil
 }
 
 func readRecord(path string) (r Record, err error) {
