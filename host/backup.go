@@ -79,7 +79,7 @@ func (h *Host) backUp(b *backup, i id) (written bool, err error) {
 	top := path.Join("plugins", i.kind.String(), i.name)
 	return true, errors.Join(
 		b.json(path.Join(top, backupRecord), p.record),
-		b.tree(path.Join(top, "files"), h.layout.files(i, p.record.Digest)),
+		b.tree(path.Join(top, "files"), h.layout.files(i, p.record.folder())),
 		b.tree(path.Join(top, "state"), h.layout.state(i)),
 		b.tree(path.Join(top, "etc"), h.layout.etc(i)),
 	)

@@ -23,7 +23,7 @@ func (h *Host) Describe(kind Kind, name string) (Record, error) {
 // File is the absolute path of a file of an installed plugin's package
 // (slash-separated), whether it is there or not.
 func (h *Host) File(r Record, file string) string {
-	return filepath.Join(h.layout.files(r.id(), r.Digest), filepath.FromSlash(file))
+	return filepath.Join(h.layout.files(r.id(), r.folder()), filepath.FromSlash(file))
 }
 
 // FunctionNames lists every function of every installed plugin, sorted.
@@ -146,7 +146,7 @@ func (h *Host) capabilities(p *plugin) *CapabilityReport {
 		return &a.report
 	}
 	i := p.record.id()
-	m, err := readManifest(h.layout.files(i, p.record.Digest), i.name)
+	m, err := readManifest(h.layout.files(i, p.record.folder()), i.name)
 	if err != nil {
 		return nil // loading it says why
 	}

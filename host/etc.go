@@ -28,9 +28,9 @@ const (
 const maxEtc = 64 << 20
 
 // written says, per file (slash-separated), the SHA-256 of what the host wrote,
-// and of which package.
+// and of the package in which folder.
 type written struct {
-	Digest string            `json:"digest"`
+	Folder string            `json:"folder"`
 	Files  map[string]string `json:"files"`
 }
 
@@ -39,13 +39,13 @@ type written struct {
 // replaced, or removed when the package has it no more. It can be cut short at
 // any time and done again. kept are the files that were not written for what the
 // operator has in their place.
-func (h *Host) settleEtc(i id, digest string, files []string) (kept []string, err error) {
+func (h *Host) settleEtc(i id, folder string, files []string) (kept []string, err error) {
 	dir := h.layout.etc(i)
 	before := readWritten(dir)
-	if before.Digest == digest {
+	if before.Folder == folder {
 		return nil, nil
 	}
-	carried, err := readEtc(h.layout.files(i, digest), files)
+	carried, err := readEtc(h.layout.files(i, folder), files)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (h *Host) settleEtc(i id, digest string, files []string) (kept []string, er
 			removeEtc(dir, name, sum)
 		}
 	}
-	after := written{Digest: digest, Files: map[string]string{}}
+	after := written{Folder: folder, Files: map[string]string{}}
 	for _, name := range sortedKeys(carried) {
 		data := carried[name]
 		changed, err := writeEtc(dir, name, data, before.Files[name])
@@ -158,10 +158,10 @@ func sumOf(data []byte) string {
 // applyEtc settles a plugin's configuration once it is installed. What fails is
 // in the log, and tried again at the next start: the plugin serves all the same.
 func (h *Host) applyEtc(i id, r Record) {
-	files, err := etcFiles(h.layout.files(i, r.Digest))
+	files, err := etcFiles(h.layout.files(i, r.folder()))
 	var kept []string
-	if err == nil && (len(files) > 0 || readWritten(h.layout.etc(i)).Digest != "") {
-		kept, err = h.settleEtc(i, r.Digest, files)
+	if err == nil && (len(files) > 0 || readWritten(h.layout.etc(i)).Folder != "") {
+		kept, err = h.settleEtc(i, r.folder(), files)
 	}
 	if err != nil {
 		h.log.Error("writing a plugin's configuration failed; the next start tries again", "plugin", i.String(), "error", err)

@@ -263,7 +263,11 @@ func wantError(t testing.TB, err error, code host.Code, words ...string) {
 
 // leftovers lists what lies in the data folder and no record of the host names.
 func (r *rig) leftovers() (strange []string, err error) {
-	known := map[string]bool{".": true, "berth.db": true, "plugins": true, "cache": true, "staging": true, "state": true, "etc": true}
+	known := map[string]bool{".": true, "berth.db": true, "plugins": true, "cache": true, "staging": true, "state": true, "etc": true, "uploads": true}
+	uploads, err := r.Uploads()
+	for _, file := range uploads {
+		known["uploads/"+filepath.Base(file)] = true
+	}
 	for _, kind := range host.Kinds() {
 		for _, top := range []string{"plugins/", "cache/", "state/", "etc/"} {
 			known[top+kind.String()] = true
@@ -271,13 +275,13 @@ func (r *rig) leftovers() (strange []string, err error) {
 	}
 	below := map[string]bool{}
 	for _, s := range r.Statuses() {
-		plugin := s.Kind.String() + "/" + s.Name
+		plugin, folder := s.Kind.String()+"/"+s.Name, filepath.Base(r.File(s.Record, ""))
 		for _, top := range []string{"plugins/", "cache/"} {
-			known[top+plugin], below[top+plugin+"/"+s.Digest] = true, true
+			known[top+plugin], below[top+plugin+"/"+folder] = true, true
 		}
-		known["plugins/"+plugin+"/"+s.Digest+".json"], below["state/"+plugin], below["etc/"+plugin] = true, true, true
+		known["plugins/"+plugin+"/"+folder+".json"], below["state/"+plugin], below["etc/"+plugin] = true, true, true
 	}
-	err = filepath.WalkDir(r.dir, func(path string, entry fs.DirEntry, err error) error {
+	walked := filepath.WalkDir(r.dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -292,7 +296,7 @@ func (r *rig) leftovers() (strange []string, err error) {
 		strange = append(strange, name)
 		return nil
 	})
-	return strange, err
+	return strange, errors.Join(err, walked)
 }
 
 // clean fails the test if something is left over on disk.

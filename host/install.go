@@ -213,10 +213,10 @@ func (h *Host) turn(ctx context.Context, i id) (old *plugin, unlock func(), err 
 func (h *Host) finish(old, successor *plugin) {
 	old.retire(h)
 	h.forgetFigures(old.record.Functions)
-	if successor != nil && old.record.Digest == successor.record.Digest {
+	if successor != nil && old.record.folder() == successor.record.folder() {
 		return
 	}
-	if err := h.layout.remove(old.record.id(), old.record.Digest); err != nil {
+	if err := h.layout.remove(old.record.id(), old.record.folder()); err != nil {
 		h.log.Error("removing a plugin's files failed; the next start tries again", "plugin", old.record.id().String(), "error", err)
 	}
 }

@@ -15,9 +15,9 @@ import (
 // layout is where things lie in the data folder:
 //
 //	berth.db                                 the store
-//	plugins/<kind>/<name>/<digest>/          unpacked packages
-//	plugins/<kind>/<name>/<digest>.json      the record, to rebuild a lost store from
-//	cache/<kind>/<name>/<digest>/            what engines can make again
+//	plugins/<kind>/<name>/<folder>/         unpacked packages
+//	plugins/<kind>/<name>/<folder>.json     the record, to rebuild a lost store from
+//	cache/<kind>/<name>/<folder>/           what engines can make again
 //	state/<kind>/<name>/                     the plugin's own data, over all of its versions
 //	etc/<kind>/<name>/                       the files of its package's etc/, for the operator to edit
 //	uploads/<name>                           files that operators put there, to install from
@@ -25,6 +25,10 @@ import (
 //	lost+found/<kind>/<name>/                what no record named when the store was lost;
 //	                                         its own data as state, state-1, ..., and
 //	                                         its configuration as etc, etc-1, ...
+//
+// A version's folder is named after the digest of its zip. What the script of the
+// same zip makes may be another version: that lies in <digest>-again, and the one
+// after it in <digest> once more, so that nothing that a record names is changed.
 type layout struct{ dir string }
 
 func (l layout) plugins() string { return filepath.Join(l.dir, "plugins") }
@@ -38,16 +42,16 @@ func (l layout) plugin(i id) string {
 	return filepath.Join(l.plugins(), i.kind.String(), i.name)
 }
 
-func (l layout) files(i id, digest string) string {
-	return filepath.Join(l.plugin(i), digest)
+func (l layout) files(i id, folder string) string {
+	return filepath.Join(l.plugin(i), folder)
 }
 
-func (l layout) record(i id, digest string) string {
-	return filepath.Join(l.plugin(i), digest+".json")
+func (l layout) record(i id, folder string) string {
+	return filepath.Join(l.plugin(i), folder+".json")
 }
 
-func (l layout) cache(i id, digest string) string {
-	return filepath.Join(l.caches(), i.kind.String(), i.name, digest)
+func (l layout) cache(i id, folder string) string {
+	return filepath.Join(l.caches(), i.kind.String(), i.name, folder)
 }
 
 // state is the plugin's own data folder. It is made when it is granted.
@@ -80,9 +84,9 @@ func (l layout) make() error {
 
 // place moves an unpacked package, work/files, to where it stays, durably. What
 // lies there already is moved to work: files that no record names, of an
-// operation that failed, or files of the same digest that were changed.
-func (l layout) place(work string, i id, digest string) error {
-	to, replaced := l.files(i, digest), filepath.Join(work, "replaced")
+// operation that failed.
+func (l layout) place(work string, i id, folder string) error {
+	to, replaced := l.files(i, folder), filepath.Join(work, "replaced")
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return err
 	}
@@ -125,7 +129,8 @@ func (l layout) setOwnAside(from, as string, i id) error {
 	}
 }
 
-// sameFiles tells whether two folders hold the same files with the same bytes.
+// sameFiles tells whether two folders hold the same files with the same bytes and
+// execute bits.
 func sameFiles(a, b string) (bool, error) {
 	inA, errA := sums(a)
 	inB, errB := sums(b)
@@ -161,7 +166,12 @@ func sums(dir string) (map[string][sha256.Size]byte, error) {
 			return err
 		}
 		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
 		hash := sha256.New()
+		fmt.Fprintln(hash, info.Mode()&0o111 != 0)
 		_, err = io.Copy(hash, f)
 		found[name] = [sha256.Size]byte(hash.Sum(nil))
 		return err
@@ -172,15 +182,15 @@ func sums(dir string) (map[string][sha256.Size]byte, error) {
 // remove deletes a version's files, its record and its caches, and the
 // plugin's folder when nothing else is in it. What remains of a removal that
 // fails is removed at the next start.
-func (l layout) remove(i id, digest string) error {
+func (l layout) remove(i id, folder string) error {
 	err := errors.Join(
-		os.RemoveAll(l.record(i, digest)),
-		os.RemoveAll(l.files(i, digest)),
-		os.RemoveAll(l.cache(i, digest)),
+		os.RemoveAll(l.record(i, folder)),
+		os.RemoveAll(l.files(i, folder)),
+		os.RemoveAll(l.cache(i, folder)),
 	)
 	// These succeed on empty folders only.
 	_ = os.Remove(l.plugin(i))
-	_ = os.Remove(filepath.Dir(l.cache(i, digest)))
+	_ = os.Remove(filepath.Dir(l.cache(i, folder)))
 	return err
 }
 
@@ -190,7 +200,7 @@ func (l layout) writeRecord(r Record) error {
 	if err != nil {
 		return err
 	}
-	path := l.record(r.id(), r.Digest)
+	path := l.record(r.id(), r.folder())
 	if err := writeDurably(path, append(data, '\n')); err != nil {
 		return err
 	}

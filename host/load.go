@@ -11,8 +11,8 @@ import (
 
 // openPackage reads the package of a plugin from where it stays, for an engine to
 // load it, and grants it what the policy allows.
-func (h *Host) openPackage(i id, digest string) (*Package, error) {
-	p, err := openPackage(i.kind, i.name, digest, h.layout.files(i, digest), h.layout.cache(i, digest), h.config.Limits)
+func (h *Host) openPackage(i id, digest, folder string) (*Package, error) {
+	p, err := openPackage(i.kind, i.name, digest, h.layout.files(i, folder), h.layout.cache(i, folder), h.config.Limits)
 	if err != nil {
 		return nil, err
 	}
@@ -73,11 +73,11 @@ func (h *Host) loadWith(ctx context.Context, engine Engine, pkg *Package) (Modul
 
 // open loads an installed plugin with the engine that was chosen for it.
 func (h *Host) open(ctx context.Context, record Record) (*Package, Module, error) {
-	dir := h.layout.files(record.id(), record.Digest)
+	dir := h.layout.files(record.id(), record.folder())
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, Fail(CodeInternal, "the plugin's files are gone from the data folder: update it, or drop and install it")
 	}
-	pkg, err := h.openPackage(record.id(), record.Digest)
+	pkg, err := h.openPackage(record.id(), record.Digest, record.folder())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -13,6 +14,10 @@ type Record struct {
 	Version string `json:"version,omitempty"`
 	Digest  string `json:"digest"`
 	Source  string `json:"source"` // the URI it came from, or SourceUpload
+
+	// Folder is where its files lie, if that is not named after the digest: see
+	// layout.
+	Folder string `json:"folder,omitempty"`
 
 	// Requested and ShellParas are what the request to install it said, and
 	// Requested what was registered since.
@@ -74,6 +79,9 @@ func (r Record) clone() Record {
 }
 
 func (r Record) id() id { return id{r.Kind, r.Name} }
+
+// folder names this version among the plugin's.
+func (r Record) folder() string { return cmp.Or(r.Folder, r.Digest) }
 
 // id names a plugin: names are unique in a kind.
 type id struct {

@@ -57,7 +57,7 @@ func (h *Host) recover(ctx context.Context) error {
 func (h *Host) rebuild(ctx context.Context) ([]Record, error) {
 	latest := map[id]Record{}
 	err := h.eachVersion(h.layout.plugins(), func(i id, entry string) error {
-		digest, isRecord := strings.CutSuffix(entry, ".json")
+		folder, isRecord := strings.CutSuffix(entry, ".json")
 		if !isRecord {
 			return ctx.Err()
 		}
@@ -67,11 +67,11 @@ func (h *Host) rebuild(ctx context.Context) ([]Record, error) {
 		if errors.As(err, &file) && !errors.Is(err, fs.ErrNotExist) {
 			return err // a disk that fails is no reason to forget plugins
 		}
-		if err == nil && (r.id() != i || r.Digest != digest) {
+		if err == nil && (r.id() != i || r.folder() != folder) {
 			err = fmt.Errorf("%s: it is about another plugin", path)
 		}
 		if err == nil {
-			_, err = os.Stat(h.layout.files(i, digest))
+			_, err = os.Stat(h.layout.files(i, folder))
 		}
 		if err != nil {
 			h.log.Error("a record beside a package is of no use", "error", err)
@@ -113,8 +113,8 @@ func (h *Host) sweep(ctx context.Context, index *index) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			digest, isRecord := strings.CutSuffix(entry, ".json")
-			if p := index.plugins[i]; p != nil && p.record.Digest == digest {
+			folder, isRecord := strings.CutSuffix(entry, ".json")
+			if p := index.plugins[i]; p != nil && p.record.folder() == folder {
 				if isRecord {
 					beside, err := readRecord(filepath.Join(top, i.kind.String(), i.name, entry))
 					recorded[i] = err == nil && reflect.DeepEqual(beside, p.record)
@@ -135,7 +135,7 @@ func (h *Host) sweep(ctx context.Context, index *index) error {
 	}
 	faults = append(faults, h.sweepOwn(ctx, index))
 	for i, p := range index.plugins {
-		if _, err := os.Stat(h.layout.files(i, p.record.Digest)); err != nil {
+		if _, err := os.Stat(h.layout.files(i, p.record.folder())); err != nil {
 			h.log.Error("a plugin's files are gone: its calls fail until it is updated or installed anew", "plugin", i.String(), "error", err)
 		} else if !recorded[i] {
 			faults = append(faults, h.layout.writeRecord(p.record))

@@ -51,6 +51,59 @@ func TestScript(t *testing.T) {
 	r.clean()
 }
 
+// TestScriptMakesAnother: what a script makes of the same zip may be another
+// plugin. Until it is committed, the old one is as it was, also on disk.
+func TestScriptMakesAnother(t *testing.T) {
+	r := newRig(t, withFake(&fakeEngine{}))
+	r.install("other", fakePackageOf(t, "other", "1", "taken"))
+	const script = `echo '{"Version":"'$1'","Functions":["f"]}' > p.wasm; mkdir etc; echo $1 > etc/made; chmod $2 tool`
+	req := host.Request{Name: "p", File: packed(t, files{"p.wasm": "made by the script", "tool": "", "install.sh": script})}
+	made := func(when, version string) {
+		t.Helper()
+		r.answers("f", "", version+":f:")
+		wantEtc(t, r, when, map[string]string{"made": version + "\n"})
+		r.clean()
+		r.restart()
+		r.answers("f", "", version+":f:")
+	}
+	req.ShellParas = []string{"1", "644"}
+	if _, err := r.Install(t.Context(), req); err != nil {
+		t.Fatal(err)
+	}
+	made("installed", "1")
+	for _, version := range []string{"2", "3", "4"} {
+		before := r.snapshot()
+		old := req.ShellParas
+		req.ShellParas, req.Functions = []string{version, "644"}, []string{"f", "taken"}
+		_, err := r.Update(t.Context(), req)
+		wantError(t, err, host.CodeConflict, "function name taken already exists")
+		r.unchanged(before)
+		made("after an update that failed", old[0])
+		req.Functions = nil
+		if _, err := r.Update(t.Context(), req); err != nil {
+			t.Fatal(err)
+		}
+		made("updated", version)
+	}
+	if _, err := r.Update(t.Context(), req); err != nil { // the very same
+		t.Fatal(err)
+	}
+	made("updated to the same", "4")
+	req.ShellParas[1] = "755"
+	record, err := r.Update(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(r.File(record, "tool")); err != nil || info.Mode().Perm() != 0o755 {
+		t.Errorf("the script made it executable, and it is %v, %v", info.Mode(), err)
+	}
+	made("updated to another mode", "4")
+	if err := r.Drop(t.Context(), host.Functions, "p"); err != nil {
+		t.Fatal(err)
+	}
+	r.clean()
+}
+
 // TestScriptDenied: where the policy forbids scripts, a package that has one is
 // refused, and none is run.
 func TestScriptDenied(t *testing.T) {

@@ -54,7 +54,6 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 	if err != nil {
 		return nil, err
 	}
-	digest := got.digest
 	id := id{req.Kind, req.Name}
 	if old == nil {
 		undo.add(func() { h.forgetLasting(id) })
@@ -65,23 +64,18 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 	if err := h.prepare(ctx, req, filepath.Join(work, "files")); err != nil {
 		return nil, installError(err)
 	}
-	// A package that is installed already stays where it is: its files may be
-	// in use. If they were changed, it is put in their place.
-	intact := false
-	if old != nil && old.record.Digest == digest {
-		if intact, err = sameFiles(filepath.Join(work, "files"), h.layout.files(id, digest)); err != nil {
-			return nil, installError(err)
-		}
-	} else {
+	folder, there, err := h.folderFor(old, got.digest, filepath.Join(work, "files"))
+	if err != nil {
+		return nil, installError(err)
+	}
+	if !there {
 		undo.files = func() {
-			_ = h.layout.remove(id, digest)
+			_ = h.layout.remove(id, folder)
 			if old == nil {
 				_ = h.layout.removeOwn(id)
 			}
 		}
-	}
-	if !intact {
-		if err := h.layout.place(work, id, digest); err != nil {
+		if err := h.layout.place(work, id, folder); err != nil {
 			return nil, installError(err)
 		}
 	}
@@ -90,28 +84,14 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 			return nil, installError(err)
 		}
 	}
-	pkg, err := h.openPackage(id, digest)
+	pkg, err := h.openPackage(id, got.digest, folder)
 	if err == nil {
 		err = pkg.checkContents()
 	}
 	if err != nil {
 		return nil, installError(err)
 	}
-	m := pkg.Manifest
-	record := Record{Kind: req.Kind, Name: req.Name, Version: pkg.Version, Digest: digest, Source: req.source(),
-		Requested: slices.Clone(req.Functions), ShellParas: slices.Clone(req.ShellParas),
-		Preload: m.Preload, Warnings: got.warnings, Installed: time.Now().UTC()}
-	if req.restored != nil {
-		record.Version, record.Installed = req.restored.record.Version, req.restored.record.Installed
-		if record.Source == SourceDropIn && (old == nil || old.record.Source != SourceDropIn) {
-			record.Source = SourceUpload // it does not lie in this host's folder
-		}
-	}
-	got.proof.note(&record)
-	if req.Kind == Portables {
-		record.Sources, record.Sinks = slices.Clone(m.Sources), slices.Clone(m.Sinks)
-		record.Language, record.Executable, record.VirtualEnv, record.Env = m.Language, m.Executable, m.VirtualEnv, m.Env
-	}
+	record := newRecord(req, pkg, got, folder, old)
 	module, record, err := h.choose(ctx, pkg, record)
 	if err != nil {
 		return nil, installError(err)
@@ -125,6 +105,48 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 		h.log.Warn("a plugin is not granted all that it asks for", "plugin", id.String(), "capability", d.Capability, "asked", d.Asked, "reason", d.Reason)
 	}
 	return p, nil
+}
+
+// newRecord is what the host remembers of a package, but for what loading it says.
+func newRecord(req Request, pkg *Package, got obtained, folder string, old *plugin) Record {
+	m := pkg.Manifest
+	record := Record{Kind: req.Kind, Name: req.Name, Version: pkg.Version, Digest: got.digest, Source: req.source(),
+		Requested: slices.Clone(req.Functions), ShellParas: slices.Clone(req.ShellParas),
+		Preload: m.Preload, Warnings: got.warnings, Installed: time.Now().UTC()}
+	if folder != got.digest {
+		record.Folder = folder
+	}
+	if req.restored != nil {
+		record.Version, record.Installed = req.restored.record.Version, req.restored.record.Installed
+		if record.Source == SourceDropIn && (old == nil || old.record.Source != SourceDropIn) {
+			record.Source = SourceUpload // it does not lie in this host's folder
+		}
+	}
+	got.proof.note(&record)
+	if req.Kind == Portables {
+		record.Sources, record.Sinks = slices.Clone(m.Sources), slices.Clone(m.Sinks)
+		record.Language, record.Executable, record.VirtualEnv, record.Env = m.Language, m.Executable, m.VirtualEnv, m.Env
+	}
+	return record
+}
+
+// folderFor names the folder for a package whose files are in dir. A package that
+// is installed already, in old, stays where it is. If its files were changed, or
+// made by its script, and are others now, they are not touched: they may be in
+// use, and are those of the old version until the new one is committed.
+func (h *Host) folderFor(old *plugin, digest, dir string) (folder string, there bool, err error) {
+	if old == nil || old.record.Digest != digest {
+		return digest, false, nil
+	}
+	folder = old.record.folder()
+	there, err = sameFiles(dir, h.layout.files(old.record.id(), folder))
+	switch {
+	case there || err != nil:
+		return folder, there, err
+	case folder == digest:
+		return digest + "-again", false, nil
+	}
+	return digest, false, nil
 }
 
 // obtained is a package whose files are there.
@@ -233,7 +255,7 @@ func (h *Host) commit(ctx context.Context, record Record, module Module, pkg *Pa
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if old != nil && old.record.Digest == record.Digest {
+	if old != nil && old.record.folder() == record.folder() {
 		undo.files = func() { _ = h.layout.writeRecord(old.record) }
 	}
 	if err := h.layout.writeRecord(record); err != nil {
