@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // layout is where things lie in the data folder:
@@ -191,6 +192,18 @@ func (l layout) remove(i id, folder string) error {
 	// These succeed on empty folders only.
 	_ = os.Remove(l.plugin(i))
 	_ = os.Remove(filepath.Dir(l.cache(i, folder)))
+	return err
+}
+
+// removeStaged removes the folder of an operation. What its script started was
+// killed, and may write a moment longer.
+func removeStaged(work string) (err error) {
+	const tries = 100
+	for range tries {
+		if err = os.RemoveAll(work); !errors.Is(err, syscall.ENOTEMPTY) {
+			return err
+		}
+	}
 	return err
 }
 

@@ -23,6 +23,8 @@ func TestMain(m *testing.M) {
 		os.Exit(runKillChild(os.Args[len(os.Args)-2:]))
 	case "diskfull":
 		os.Exit(runDiskFullChild(os.Args[len(os.Args)-2:]))
+	case "script":
+		os.Exit(runScriptChild(os.Args[len(os.Args)-2:]))
 	default:
 		fmt.Fprintln(os.Stderr, "no such job:", job)
 		os.Exit(2)

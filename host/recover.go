@@ -105,7 +105,7 @@ func (h *Host) sweep(ctx context.Context, index *index) error {
 	}
 	var faults []error
 	for _, entry := range staged {
-		faults = append(faults, os.RemoveAll(filepath.Join(h.layout.staging(), entry.Name())))
+		faults = append(faults, removeStaged(filepath.Join(h.layout.staging(), entry.Name())))
 	}
 	recorded := map[id]bool{} // the record beside the package is as it should be
 	for _, top := range []string{h.layout.plugins(), h.layout.caches()} {

@@ -18,6 +18,10 @@ import (
 // scriptFile is the script that a package may carry, eKuiper's install.sh.
 const scriptFile = "install.sh"
 
+// scriptShell runs it, beside a watcher in its process group: what it reads from
+// ends with the host, however that ends, and then it kills the group.
+const scriptShell = `(read _; kill -KILL 0) <&3 >/dev/null 2>&1 & exec 3<&-; exec /bin/sh "$@"`
+
 const (
 	defaultScriptTimeout = 5 * time.Minute
 
@@ -62,15 +66,21 @@ func (h *Host) checkScripts(dir string, paras []string) (has bool, err error) {
 //	/bin/sh install.sh <paras…>
 //
 // with the environment of the host, less what is its own (BERTH_…). When it is
-// over, or its time is, every process of its group is killed. What it wrote goes
-// into the plugin's log, and its end into the error, CodeInvalid; CodeTimeout
-// when it took too long.
+// over, or its time is, or the host ends, every process of its group is killed.
+// What it wrote goes into the plugin's log, and its end into the error,
+// CodeInvalid; CodeTimeout when it took too long.
 func (h *Host) runScript(ctx context.Context, dir string, paras []string, log PluginLog) error {
 	limit := cmp.Or(h.config.Scripts.Timeout, defaultScriptTimeout)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	watched, alive, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer alive.Close()
 	var output tailBuffer
-	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{scriptFile}, paras...)...)
+	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", scriptShell, "sh", scriptFile}, paras...)...)
+	cmd.ExtraFiles = []*os.File{watched} // 3
 	cmd.Dir = dir
 	cmd.Env = scriptEnviron(os.Environ())
 	cmd.Stdout, cmd.Stderr = &output, &output
@@ -78,9 +88,10 @@ func (h *Host) runScript(ctx context.Context, dir string, paras []string, log Pl
 	killGroup := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.Cancel = killGroup
 	cmd.WaitDelay = scriptGrace
-	err := cmd.Run()
+	err = cmd.Run()
+	_ = watched.Close()
 	if cmd.Process != nil {
-		_ = killGroup() // what it left running
+		_ = killGroup() // what it left running, and the watcher
 	}
 	level := slog.LevelInfo
 	if err != nil {

@@ -1,8 +1,11 @@
 package host_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -11,6 +14,7 @@ import (
 	"time"
 
 	"berth/host"
+	"berth/sandbox"
 )
 
 // TestScript: install.sh runs in the package's folder with its parameters; what
@@ -155,6 +159,44 @@ func TestScriptLeavesProcess(t *testing.T) {
 	}
 	waitFor(t, "what the script started is gone", func() bool { return ended(pid) })
 	r.answers("echo", "x", "x")
+}
+
+// TestScriptEndsWithHost: when a host is killed, so is all that a script of its
+// plugins started.
+func TestScriptEndsWithHost(t *testing.T) {
+	dir := t.TempDir()
+	pids := filepath.Join(dir, "pids")
+	uri := packed(t, files{"echo.wasm": guest(t, "echo"), "install.sh": fmt.Sprintf("sleep 1000 &\necho $$ $! > %s.new\nmv %[1]s.new %[1]s\nsleep 1000", pids)})
+	cmd := exec.Command(os.Args[0], filepath.Join(dir, "data"), uri)
+	cmd.Env = append(os.Environ(), jobVariable+"=script")
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "data"), 0o700), cmd.Start()); err != nil {
+		t.Fatal(err)
+	}
+	var fields []string
+	waitFor(t, "the script runs", func() bool {
+		data, _ := os.ReadFile(pids)
+		fields = strings.Fields(string(data))
+		return len(fields) == 2
+	})
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	for _, field := range fields {
+		pid, err := strconv.Atoi(field)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, "what the script started is gone", func() bool { return ended(pid) })
+	}
+}
+
+func runScriptChild(args []string) int {
+	r := &rig{dir: args[0], log: &safeBuffer{}, config: host.Config{Engines: []host.Engine{sandbox.New()}}}
+	err := r.tryStart()
+	if err == nil {
+		_, err = r.Install(context.Background(), host.Request{Name: "echo", File: args[1]})
+	}
+	fmt.Fprintln(os.Stderr, "the script ended:", err)
+	return 1
 }
 
 // ended tells whether a process is no more, or a zombie that nobody waits for.

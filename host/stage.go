@@ -41,7 +41,7 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 			err = h.stageError(err)
 		}
 		if work != "" {
-			_ = os.RemoveAll(work) // last: what undo puts back may lie in it
+			_ = removeStaged(work) // last: what undo puts back may lie in it
 		}
 	}()
 	ctx, cancel := h.bound(ctx)
