@@ -151,7 +151,7 @@ func (h *Host) capabilities(p *plugin) *CapabilityReport {
 		return nil // loading it says why
 	}
 	report := CapabilityReport{Asked: m.Capabilities}
-	if report.Granted, report.Denied, err = h.config.Policy.grant(m.Capabilities, h.layout.state(i), false); err != nil {
+	if report.Granted, report.Denied, err = h.config.Policy.grant(m.Capabilities, h.layout.state(i, p.record.Data), false); err != nil {
 		return nil
 	}
 	return &report

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"unicode"
 	"unicode/utf8"
 )
@@ -45,6 +46,7 @@ type dropped struct {
 	id    id
 	dir   string            // the folder that its files lie in
 	files map[string]string // by their place in the package, slash-separated: the place in dir
+	older []string          // builds of other versions, in dir
 }
 
 // Reloaded is what a look into the drop-in folder changed. The lists are sorted,
@@ -56,8 +58,12 @@ type Reloaded struct {
 	Failed    map[string]error
 }
 
+// errNotDropIn: a request installed the plugin meanwhile, so it is left alone.
+var errNotDropIn = errors.New("a request installed it meanwhile")
+
 // Reload makes the plugins that came from the drop-in folder those that lie in
-// it now: it installs, updates and drops. A plugin that was installed by a
+// it now: it installs, updates and drops. A kind whose folder is not there, as
+// when nothing is mounted, drops nothing. A plugin that was installed by a
 // request is never touched. What fails is in the answer and leaves the plugin as
 // it was. The error is CodeInvalid if there is no drop-in folder, CodeUnavailable
 // if it cannot be read. One Reload runs at a time; others wait.
@@ -72,7 +78,7 @@ func (h *Host) Reload(ctx context.Context) (_ Reloaded, err error) {
 	case <-ctx.Done():
 		return Reloaded{}, ctx.Err()
 	}
-	there, err := scanDropIn(h.config.DropIn)
+	there, kinds, err := scanDropIn(h.config.DropIn)
 	if err != nil {
 		return Reloaded{}, Fail(CodeUnavailable, "read the drop-in folder: %w", err)
 	}
@@ -82,15 +88,17 @@ func (h *Host) Reload(ctx context.Context) (_ Reloaded, err error) {
 	}
 	for _, p := range h.index.Load().sorted() {
 		i := p.record.id()
-		if p.record.Source != SourceDropIn || slices.ContainsFunc(there, func(d dropped) bool { return d.id == i }) {
+		if p.record.Source != SourceDropIn || !kinds[i.kind] || slices.ContainsFunc(there, func(d dropped) bool { return d.id == i }) {
 			continue
 		}
-		if err := h.drop(ctx, i, false); err != nil {
+		switch err := h.drop(ctx, i, dropGone); {
+		case err == nil:
+			out.Dropped = append(out.Dropped, i.String())
+		case CodeOf(err) != CodeNotFound && !errors.Is(err, errNotDropIn):
 			out.Failed[i.String()] = err
-			continue
 		}
-		out.Dropped = append(out.Dropped, i.String())
 	}
+	slices.Sort(out.Dropped)
 	for name, err := range out.Failed {
 		h.log.Error("a plugin of the drop-in folder was not taken in", "plugin", name, "error", err)
 	}
@@ -104,15 +112,16 @@ func (h *Host) takeIn(ctx context.Context, d dropped, out *Reloaded) {
 	old := h.index.Load().plugins[d.id]
 	switch {
 	case old == nil:
-		if _, err := h.Install(ctx, req); err != nil {
+		switch _, err := h.Install(ctx, req); {
+		case err == nil:
+			out.Installed = append(out.Installed, name)
+		case h.index.Load().plugins[d.id] == nil: // else a request was faster
 			out.Failed[name] = err
-			return
 		}
-		out.Installed = append(out.Installed, name)
 	case old.record.Source != SourceDropIn:
 		h.log.Warn("a plugin in the drop-in folder is left alone: one of its name was installed by a request", "plugin", name)
 	default:
-		digest, err := d.digest()
+		digest, err := d.digest(ctx, h.config.Archive.WithDefaults().Unpacked)
 		if err == nil && digest == old.record.Digest {
 			return
 		}
@@ -120,60 +129,85 @@ func (h *Host) takeIn(ctx context.Context, d dropped, out *Reloaded) {
 		if err == nil {
 			_, err = h.Update(ctx, req)
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+			out.Updated = append(out.Updated, name)
+		case !errors.Is(err, errNotDropIn):
 			out.Failed[name] = err
-			return
 		}
-		out.Updated = append(out.Updated, name)
 	}
 }
 
-// scanDropIn finds the plugins in a drop-in folder, sorted by kind and name.
-func scanDropIn(top string) (all []dropped, err error) {
+// scanDropIn finds the plugins in a drop-in folder, sorted by kind and name, and
+// the kinds that have a folder there.
+func scanDropIn(top string) (all []dropped, kinds map[Kind]bool, err error) {
 	if _, err := os.Stat(top); err != nil {
-		return nil, err // a folder that is not mounted is no reason to drop everything
+		return nil, nil, err // a folder that is not mounted is no reason to drop everything
 	}
+	kinds = map[Kind]bool{}
 	for _, f := range dropInFolders {
 		dir := filepath.Join(top, f.folder)
-		list, err := entries(dir)
+		list, err := os.ReadDir(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		kinds[f.kind] = true
+		found, err := scanFiles(f.kind, dir, list)
+		if f.each {
+			found, err = scanFolders(f.kind, dir, list)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		all = append(all, found...)
+	}
+	slices.SortFunc(all, func(a, b dropped) int { return strings.Compare(a.id.String(), b.id.String()) })
+	return all, kinds, nil
+}
+
+// isFile tells a regular file, or a link to one: opening others may block. A
+// link that leads nowhere is none.
+func isFile(dir, file string) (bool, error) {
+	info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(file)))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ELOOP) {
+		return false, nil
+	}
+	return err == nil && info.Mode().IsRegular(), err
+}
+
+// scanFolders takes the folders of plugins.
+func scanFolders(kind Kind, dir string, list []fs.DirEntry) (all []dropped, err error) {
+	for _, entry := range list {
+		info, err := os.Stat(filepath.Join(dir, entry.Name()))
+		switch {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ELOOP):
+			continue
+		case err != nil:
+			return nil, err
+		case !info.IsDir() || !isName(entry.Name()):
+			continue
+		}
+		d, err := scanFolder(id{kind, entry.Name()}, filepath.Join(dir, entry.Name()))
 		if err != nil {
 			return nil, err
 		}
-		if f.each {
-			for _, entry := range list {
-				if !isName(entry.Name()) || !isFolder(dir, entry) {
-					continue
-				}
-				d, err := scanFolder(id{f.kind, entry.Name()}, filepath.Join(dir, entry.Name()))
-				if err != nil {
-					return nil, err
-				}
-				all = append(all, d)
-			}
-			continue
-		}
-		all = append(all, scanFiles(f.kind, dir, list)...)
+		all = append(all, d)
 	}
-	slices.SortFunc(all, func(a, b dropped) int { return strings.Compare(a.id.String(), b.id.String()) })
 	return all, nil
-}
-
-func isFolder(dir string, entry fs.DirEntry) bool {
-	info, err := os.Stat(filepath.Join(dir, entry.Name()))
-	return err == nil && info.IsDir()
-}
-
-// isFile tells a regular file, or a link to one: opening others may block.
-func isFile(dir, file string) bool {
-	info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(file)))
-	return err == nil && info.Mode().IsRegular()
 }
 
 // scanFolder takes all files below a plugin's own folder.
 func scanFolder(i id, dir string) (dropped, error) {
 	d := dropped{id: i, dir: dir, files: map[string]string{}}
 	err := fs.WalkDir(os.DirFS(dir), ".", func(file string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && fs.ValidPath(file) && isFile(dir, file) {
+		if err != nil || entry.IsDir() || !fs.ValidPath(file) {
+			return err
+		}
+		regular, err := isFile(dir, file)
+		if regular {
 			d.files[file] = file
 		}
 		return err
@@ -184,8 +218,9 @@ func scanFolder(i id, dir string) (dropped, error) {
 // scanFiles sorts the files of a folder by plugin: those with a build, and what
 // lies beside it under the plugin's name. Of several versions of a native build
 // the last in the folder's order is taken, as in eKuiper.
-func scanFiles(kind Kind, dir string, list []fs.DirEntry) (all []dropped) {
-	found := map[string]map[string]string{}
+func scanFiles(kind Kind, dir string, list []fs.DirEntry) (all []dropped, err error) {
+	found := map[string]*dropped{}
+	natives := map[string]string{}
 	for _, entry := range list {
 		file := entry.Name()
 		extension := path.Ext(file)
@@ -193,32 +228,48 @@ func scanFiles(kind Kind, dir string, list []fs.DirEntry) (all []dropped) {
 		if extension == ".so" {
 			stem = unexported(stem)
 		}
-		if extension != ".so" && extension != ".wasm" || !isName(stem) || !isFile(dir, file) {
+		if extension != ".so" && extension != ".wasm" || !isName(stem) {
+			continue
+		}
+		regular, err := isFile(dir, file)
+		if err != nil {
+			return nil, err
+		}
+		if !regular {
 			continue
 		}
 		if found[stem] == nil {
-			found[stem] = map[string]string{}
+			found[stem] = &dropped{id: id{kind, stem}, dir: dir, files: map[string]string{}}
 		}
+		d := found[stem]
 		if extension == ".so" {
-			for other := range found[stem] {
-				if path.Ext(other) == ".so" {
-					delete(found[stem], other)
-				}
+			if older := natives[stem]; older != "" {
+				delete(d.files, older)
+				d.older = append(d.older, older)
 			}
+			natives[stem] = file
 		}
-		found[stem][file] = file
+		d.files[file] = file
 	}
 	for _, entry := range list {
 		file := entry.Name()
 		extension := path.Ext(file)
-		if files := found[strings.TrimSuffix(file, extension)]; files != nil && (extension == ".json" || extension == ".yaml") && isFile(dir, file) {
-			files[file] = file
+		d := found[strings.TrimSuffix(file, extension)]
+		if d == nil || extension != ".json" && extension != ".yaml" {
+			continue
+		}
+		regular, err := isFile(dir, file)
+		if err != nil {
+			return nil, err
+		}
+		if regular {
+			d.files[file] = file
 		}
 	}
-	for name, files := range found {
-		all = append(all, dropped{id: id{kind, name}, dir: dir, files: files})
+	for _, d := range found {
+		all = append(all, *d)
 	}
-	return all
+	return all, nil
 }
 
 // unexported is the plugin's name of a native build, the inverse of Exported.
@@ -227,15 +278,25 @@ func unexported(stem string) string {
 	return string(unicode.ToLower(first)) + stem[size:]
 }
 
-// digest is over the names and the contents of the files.
-func (d dropped) digest() (string, error) {
+// digest is over the names and the contents of the files, of which at most most
+// bytes are read.
+func (d dropped) digest(ctx context.Context, most int64) (string, error) {
 	hash := sha256.New()
 	for _, file := range sortedKeys(d.files) {
-		sum, err := hashFile(filepath.Join(d.dir, filepath.FromSlash(d.files[file])))
+		f, err := os.Open(filepath.Join(d.dir, filepath.FromSlash(d.files[file])))
 		if err != nil {
-			return "", fmt.Errorf("%s: %w", file, err)
+			return "", err
 		}
-		fmt.Fprintf(hash, "%q %s\n", file, sum)
+		sum := sha256.New()
+		n, err := io.Copy(sum, io.LimitReader(contextReader{ctx, f}, most+1))
+		_ = f.Close()
+		if most -= n; err == nil && most < 0 {
+			err = Fail(CodeInvalid, "it is over the limit of a package's size (unpacked-limit)")
+		}
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(hash, "%q %x\n", file, sum.Sum(nil))
 	}
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
@@ -263,7 +324,7 @@ func (h *Host) copyDropped(ctx context.Context, d dropped, dir string) (digest s
 	if err := syncTree(dir); err != nil {
 		return "", err
 	}
-	return dropped{dir: dir, files: same(d.files)}.digest()
+	return dropped{dir: dir, files: same(d.files)}.digest(ctx, limits.Unpacked)
 }
 
 func same(files map[string]string) map[string]string {
@@ -306,13 +367,13 @@ func copyFile(from, to string, most int64) (n int64, err error) {
 	return n, errors.Join(err, out.Close())
 }
 
-// removeDropped removes a plugin's files from the drop-in folder, so that the
-// next look there does not bring it back.
+// removeDropped removes a plugin's files from the drop-in folder, if it lies
+// there, so that the next look there does not bring it back.
 func (h *Host) removeDropped(i id) error {
 	if h.config.DropIn == "" {
 		return nil
 	}
-	there, err := scanDropIn(h.config.DropIn)
+	there, _, err := scanDropIn(h.config.DropIn)
 	if err != nil {
 		return err
 	}
@@ -324,7 +385,7 @@ func (h *Host) removeDropped(i id) error {
 			return os.RemoveAll(d.dir)
 		}
 		var faults []error
-		for _, file := range d.files {
+		for _, file := range append(sortedKeys(d.files), d.older...) {
 			faults = append(faults, os.Remove(filepath.Join(d.dir, file)))
 		}
 		return errors.Join(faults...)

@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -150,6 +151,97 @@ func TestDropInOutOfReach(t *testing.T) {
 	err := r.Drop(t.Context(), host.Wasm, "w")
 	wantError(t, err, host.CodeForbidden, "drop-in folder", "remove it there")
 	r.answers("fw", "", "1:fw:")
+}
+
+// TestDropInUnmounted: a kind whose folder is not there keeps its plugins, and
+// their data; one whose folder is empty does not.
+func TestDropInUnmounted(t *testing.T) {
+	d := dropIn{t, t.TempDir()}
+	d.put("functions/p.wasm", fakeBuild{Version: "1", Functions: []string{"f"}}.String())
+	r := newRig(t, func(r *rig) { withFake(&fakeEngine{})(r); r.config.DropIn = d.dir })
+	waitFor(t, "the host is ready", r.Ready)
+	write(t, "precious", r.dir, "state", "functions", "p", "file")
+	if err := os.Rename(filepath.Join(d.dir, "functions"), filepath.Join(d.dir, "away")); err != nil {
+		t.Fatal(err)
+	}
+	d.reload(r, nil, nil, nil)
+	r.answers("f", "", "1:f:")
+	if got := read(t, r.dir, "state", "functions", "p", "file"); got != "precious" {
+		t.Errorf("its data is %q", got)
+	}
+	d.put("functions/README", "")
+	d.reload(r, nil, nil, []string{"functions/p"})
+}
+
+// TestDropInAndRequests: what a request installs while the folder is read is left
+// alone, and what a request drops does not come back, in no version.
+func TestDropInAndRequests(t *testing.T) {
+	for _, gone := range []bool{true, false} {
+		d := dropIn{t, t.TempDir()}
+		d.put("functions/p.wasm", fakeBuild{Version: "1", Functions: []string{"f"}}.String())
+		r := newRig(t, func(r *rig) { withFake(&fakeEngine{})(r); r.config.DropIn = d.dir })
+		waitFor(t, "the host is ready", r.Ready)
+		from, to := io.Pipe()
+		updated := make(chan error, 1)
+		go func() {
+			_, err := r.Update(context.Background(), host.Request{Name: "p", Upload: from})
+			updated <- err
+		}()
+		data := zipOf(t, files{"p.wasm": fakeBuild{Version: "request", Functions: []string{"f"}}.String()})
+		if _, err := to.Write(data[:10]); err != nil { // now it has the plugin's turn
+			t.Fatal(err)
+		}
+		d.remove("functions/p.wasm")
+		d.put("functions/other", "")
+		if !gone {
+			d.put("functions/p.wasm", fakeBuild{Version: "2", Functions: []string{"f"}}.String())
+		}
+		reloaded := make(chan host.Reloaded, 1)
+		go func() {
+			got, err := r.Reload(context.Background())
+			if err != nil {
+				t.Error(err)
+			}
+			reloaded <- got
+		}()
+		go func() {
+			_, _ = to.Write(data[10:])
+			_ = to.Close()
+		}()
+		if err := receive(t, "the update ends", updated); err != nil {
+			t.Error(err)
+		}
+		if got := receive(t, "the reload ends", reloaded); len(got.Dropped)+len(got.Failed) > 0 {
+			t.Errorf("reloaded %+v", got)
+		}
+		d.reload(r, nil, nil, nil)
+		r.answers("f", "", "request:f:")
+		if err := r.Drop(t.Context(), host.Functions, "p"); err != nil {
+			t.Fatal(err)
+		}
+		d.reload(r, nil, nil, nil)
+		r.clean()
+	}
+}
+
+// TestDropInVersions: of several versions the last is taken, and all go with it.
+func TestDropInVersions(t *testing.T) {
+	d := dropIn{t, t.TempDir()}
+	for _, file := range []string{"Echo.so", "Echo@v1.so", "Echo@v2.so", "echo.wasm"} {
+		d.put("functions/"+file, fakeBuild{Version: "1", Functions: []string{"f"}}.String())
+	}
+	r := newRig(t, func(r *rig) { withFake(&fakeEngine{})(r); r.config.DropIn = d.dir })
+	waitFor(t, "the host is ready", r.Ready)
+	if record, err := r.Describe(host.Functions, "echo"); err != nil || record.Version != "v2" {
+		t.Errorf("%+v, %v", record, err)
+	}
+	if err := r.Drop(t.Context(), host.Functions, "echo"); err != nil {
+		t.Fatal(err)
+	}
+	d.reload(r, nil, nil, nil)
+	if left, err := os.ReadDir(filepath.Join(d.dir, "functions")); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
 }
 
 // TestDropInHostile: what is no regular file is not opened, and sizes are bounded.

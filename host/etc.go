@@ -85,18 +85,23 @@ func (h *Host) settleEtc(i id, folder string, files []string) (kept []string, er
 // name below etc/.
 func readEtc(dir string, files []string) (map[string][]byte, error) {
 	carried := map[string][]byte{}
-	size := 0
+	var size int64
 	for _, file := range files {
 		name, ok := strings.CutPrefix(file, etcPrefix)
 		if first, _, _ := strings.Cut(name, "/"); !ok || first == etcIndex || first == etcTemp {
 			continue
 		}
-		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(file)))
+		path := filepath.Join(dir, filepath.FromSlash(file))
+		info, err := os.Stat(path)
 		if err != nil {
 			return nil, err
 		}
-		if size += len(data); size > maxEtc {
+		if size += info.Size(); size > maxEtc { // its script may have made it
 			return nil, Fail(CodeInvalid, "the package's etc/ has more than %v", Bytes(maxEtc))
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
 		}
 		carried[name] = data
 	}
@@ -158,8 +163,11 @@ func sumOf(data []byte) string {
 // applyEtc settles a plugin's configuration once it is installed. What fails is
 // in the log, and tried again at the next start: the plugin serves all the same.
 func (h *Host) applyEtc(i id, r Record) {
-	files, err := etcFiles(h.layout.files(i, r.folder()))
-	var kept []string
+	err := h.adoptEtc(i, r.Data)
+	var files, kept []string
+	if err == nil {
+		files, err = etcFiles(h.layout.files(i, r.folder()))
+	}
 	if err == nil && (len(files) > 0 || readWritten(h.layout.etc(i)).Folder != "") {
 		kept, err = h.settleEtc(i, r.folder(), files)
 	}
@@ -169,6 +177,38 @@ func (h *Host) applyEtc(i id, r Record) {
 	if len(kept) > 0 {
 		h.log.Warn("a plugin's configuration was changed here, so the package's own was not written", "plugin", i.String(), "folder", h.layout.etc(i), "files", kept)
 	}
+}
+
+// adoptEtc puts configuration that was restored in the place of what was there,
+// once the plugin's record names its generation. It can be cut short and done
+// again.
+func (h *Host) adoptEtc(i id, data string) error {
+	restored, dir := h.layout.restoredEtc(i, data), h.layout.etc(i)
+	if _, err := os.Stat(restored); data == "" || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := errors.Join(os.RemoveAll(dir), os.Rename(restored, dir)); err != nil {
+		return err
+	}
+	_ = os.Remove(dir) // succeeds when nothing is in it
+	return syncDirs(filepath.Dir(dir), h.layout.dir)
+}
+
+// checkEtc refuses a package whose configuration is too large to be copied.
+func checkEtc(dir string) error {
+	files, err := etcFiles(dir)
+	var size Bytes
+	for _, file := range files {
+		info, statErr := os.Stat(filepath.Join(dir, filepath.FromSlash(file)))
+		if statErr != nil {
+			return statErr
+		}
+		size += Bytes(info.Size())
+	}
+	if size > maxEtc {
+		return Fail(CodeInvalid, "the package's etc/ has %v: at most %v are copied to where the operator edits them", size, Bytes(maxEtc))
+	}
+	return err
 }
 
 // etcFiles lists the regular files below etc/ of a package, slash-separated.

@@ -261,6 +261,15 @@ func wantError(t testing.TB, err error, code host.Code, words ...string) {
 	}
 }
 
+// stateDir is where a plugin's own data lies, in the data folder.
+func stateDir(r host.Record) string {
+	name := r.Name
+	if r.Data != "" {
+		name += "~" + r.Data
+	}
+	return filepath.Join("state", r.Kind.String(), name)
+}
+
 // leftovers lists what lies in the data folder and no record of the host names.
 func (r *rig) leftovers() (strange []string, err error) {
 	known := map[string]bool{".": true, "berth.db": true, "plugins": true, "cache": true, "staging": true, "state": true, "etc": true, "uploads": true}
@@ -279,7 +288,7 @@ func (r *rig) leftovers() (strange []string, err error) {
 		for _, top := range []string{"plugins/", "cache/"} {
 			known[top+plugin], below[top+plugin+"/"+folder] = true, true
 		}
-		known["plugins/"+plugin+"/"+folder+".json"], below["state/"+plugin], below["etc/"+plugin] = true, true, true
+		known["plugins/"+plugin+"/"+folder+".json"], below[filepath.ToSlash(stateDir(s.Record))], below["etc/"+plugin] = true, true, true
 	}
 	walked := filepath.WalkDir(r.dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {

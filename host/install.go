@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"io"
+	"os"
 	"slices"
 
 	"berth/host/archive"
@@ -89,6 +90,9 @@ func (h *Host) Update(ctx context.Context, req Request) (_ Record, err error) {
 	if old == nil {
 		return Record{}, notInstalled(req.Name)
 	}
+	if req.dropped != nil && old.record.Source != SourceDropIn {
+		return Record{}, &Error{Code: CodeConflict, Err: errNotDropIn}
+	}
 	p, err := h.stage(ctx, req, old)
 	if err != nil {
 		return Record{}, err
@@ -109,11 +113,19 @@ func (h *Host) Update(ctx context.Context, req Request) (_ Record, err error) {
 // drop-in folder; CodeInternal when the removal could not be
 // committed: then the plugin still serves.
 func (h *Host) Drop(ctx context.Context, kind Kind, name string) error {
-	return h.drop(ctx, id{kind, name}, true)
+	return h.drop(ctx, id{kind, name}, dropEverywhere)
 }
 
-// drop removes a plugin; everywhere: also from the drop-in folder, if it is there.
-func (h *Host) drop(ctx context.Context, id id, everywhere bool) (err error) {
+// dropHow says what dropping has to do with the drop-in folder.
+type dropHow uint8
+
+const (
+	dropEverywhere dropHow = iota // remove it there, too
+	dropHere                      // leave what lies there
+	dropGone                      // only a plugin that came from there
+)
+
+func (h *Host) drop(ctx context.Context, id id, how dropHow) (err error) {
 	defer func() { err = at(err, "drop", id.name, "") }()
 	old, unlock, err := h.turn(ctx, id)
 	if err != nil {
@@ -123,8 +135,15 @@ func (h *Host) drop(ctx context.Context, id id, everywhere bool) (err error) {
 	if old == nil {
 		return notInstalled(id.name)
 	}
-	if everywhere && old.record.Source == SourceDropIn {
-		if err := h.removeDropped(id); err != nil {
+	if how == dropGone && old.record.Source != SourceDropIn {
+		return &Error{Code: CodeConflict, Err: errNotDropIn}
+	}
+	if how == dropEverywhere {
+		switch err := h.removeDropped(id); {
+		case err == nil:
+		case old.record.Source != SourceDropIn:
+			h.log.Warn("a plugin of that name was not removed from the drop-in folder: the next look there brings it back", "plugin", id.String(), "error", err)
+		default:
 			return Fail(CodeForbidden, "it lies in the drop-in folder and cannot be removed there, so the next start would bring it back: remove it there and reload: %w", err)
 		}
 	}
@@ -213,6 +232,11 @@ func (h *Host) turn(ctx context.Context, i id) (old *plugin, unlock func(), err 
 func (h *Host) finish(old, successor *plugin) {
 	old.retire(h)
 	h.forgetFigures(old.record.Functions)
+	if successor != nil && old.record.Data != successor.record.Data {
+		if err := os.RemoveAll(h.layout.state(old.record.id(), old.record.Data)); err != nil {
+			h.log.Error("removing a plugin's former data failed; the next start tries again", "plugin", old.record.id().String(), "error", err)
+		}
+	}
 	if successor != nil && old.record.folder() == successor.record.folder() {
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -19,7 +20,7 @@ import (
 //	plugins/<kind>/<name>/<folder>/         unpacked packages
 //	plugins/<kind>/<name>/<folder>.json     the record, to rebuild a lost store from
 //	cache/<kind>/<name>/<folder>/           what engines can make again
-//	state/<kind>/<name>/                     the plugin's own data, over all of its versions
+//	state/<kind>/<name>[~<data>]/            the plugin's own data, over all of its versions
 //	etc/<kind>/<name>/                       the files of its package's etc/, for the operator to edit
 //	uploads/<name>                           files that operators put there, to install from
 //	staging/<random>/                        operations under way
@@ -55,19 +56,50 @@ func (l layout) cache(i id, folder string) string {
 	return filepath.Join(l.caches(), i.kind.String(), i.name, folder)
 }
 
-// state is the plugin's own data folder. It is made when it is granted.
-func (l layout) state(i id) string {
-	return filepath.Join(l.states(), i.kind.String(), i.name)
+// state is the plugin's own data folder, of the generation that its record names.
+// It is made when it is granted.
+func (l layout) state(i id, data string) string {
+	return filepath.Join(l.states(), i.kind.String(), generation(i.name, data))
 }
 
 // etc is the plugin's configuration. It is made when its package carries some.
-func (l layout) etc(i id) string {
-	return filepath.Join(l.etcs(), i.kind.String(), i.name)
+func (l layout) etc(i id) string { return l.restoredEtc(i, "") }
+
+// restoredEtc is where configuration from a backup waits until the plugin's
+// record names its generation.
+func (l layout) restoredEtc(i id, data string) string {
+	return filepath.Join(l.etcs(), i.kind.String(), generation(i.name, data))
 }
 
-// removeOwn removes what belongs to the plugin over all of its versions.
+// generation is the name of a folder of a plugin's own; splitGeneration is its
+// inverse. No plugin's name has the sign.
+func generation(plugin, data string) string {
+	if data == "" {
+		return plugin
+	}
+	return plugin + "~" + data
+}
+
+func splitGeneration(folder string) (plugin, data string) {
+	plugin, data, _ = strings.Cut(folder, "~")
+	return plugin, data
+}
+
+// removeOwn removes what belongs to the plugin over all of its versions, of every
+// generation.
 func (l layout) removeOwn(i id) error {
-	return errors.Join(os.RemoveAll(l.state(i)), os.RemoveAll(l.etc(i)))
+	var faults []error
+	for _, top := range []string{l.states(), l.etcs()} {
+		dir := filepath.Join(top, i.kind.String())
+		list, err := entries(dir)
+		faults = append(faults, err)
+		for _, entry := range list {
+			if plugin, _ := splitGeneration(entry.Name()); plugin == i.name {
+				faults = append(faults, os.RemoveAll(filepath.Join(dir, entry.Name())))
+			}
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // make makes the folders. They are private: what engines cache is trusted.
@@ -228,7 +260,10 @@ func writeDurably(path string, data []byte) error {
 
 // writeVia is writeDurably with the name that the file has until it is written.
 func writeVia(temp, path string, data []byte) error {
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) { // of one that was cut short
+		return err
+	}
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

@@ -11,13 +11,13 @@ import (
 
 // openPackage reads the package of a plugin from where it stays, for an engine to
 // load it, and grants it what the policy allows.
-func (h *Host) openPackage(i id, digest, folder string) (*Package, error) {
+func (h *Host) openPackage(i id, digest, folder, data string) (*Package, error) {
 	p, err := openPackage(i.kind, i.name, digest, h.layout.files(i, folder), h.layout.cache(i, folder), h.config.Limits)
 	if err != nil {
 		return nil, err
 	}
 	p.Log = h.logOf(i)
-	p.Grants, p.Denied, err = h.config.Policy.grant(p.Manifest.Capabilities, h.layout.state(i), true)
+	p.Grants, p.Denied, err = h.config.Policy.grant(p.Manifest.Capabilities, h.layout.state(i, data), true)
 	return p, err
 }
 
@@ -77,7 +77,7 @@ func (h *Host) open(ctx context.Context, record Record) (*Package, Module, error
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, Fail(CodeInternal, "the plugin's files are gone from the data folder: update it, or drop and install it")
 	}
-	pkg, err := h.openPackage(record.id(), record.Digest, record.folder())
+	pkg, err := h.openPackage(record.id(), record.Digest, record.folder(), record.Data)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -19,6 +19,10 @@ type Record struct {
 	// layout.
 	Folder string `json:"folder,omitempty"`
 
+	// Data names the generation of its own data: what a backup restored lies in
+	// a folder of its own. Empty: the first.
+	Data string `json:"data,omitempty"`
+
 	// Requested and ShellParas are what the request to install it said, and
 	// Requested what was registered since.
 	Requested  []string `json:"requested,omitempty"`

@@ -144,25 +144,25 @@ func (h *Host) sweep(ctx context.Context, index *index) error {
 	return errors.Join(faults...)
 }
 
-// sweepOwn removes the data and the configuration of plugins that are not
-// installed: what is left of a drop that a crash cut short. If the store was
-// lost, it is kept aside. Configuration that an operation cut short had not
-// written yet is written.
+// sweepOwn removes the data and the configuration that no record names: what is
+// left of a drop or a restore that a crash cut short. If the store was lost, it
+// is kept aside. Configuration that an operation cut short had not written yet is
+// written.
 func (h *Host) sweepOwn(ctx context.Context, index *index) error {
 	var faults []error
 	for _, own := range []struct{ top, as string }{{h.layout.states(), "state"}, {h.layout.etcs(), "etc"}} {
-		err := eachPlugin(own.top, func(i id) error {
+		err := eachOwn(own.top, func(i id, data, folder string) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			folder := filepath.Join(own.top, i.kind.String(), i.name)
+			p := index.plugins[i]
 			switch {
-			case index.plugins[i] != nil:
+			case p != nil && (data == p.record.Data || data == "" && own.as == "etc"):
 			case h.store.Fresh():
 				h.log.Warn("the store was lost, and this is of a plugin in no record: kept aside", "plugin", i.String(), "what", own.as)
 				faults = append(faults, h.layout.setOwnAside(folder, own.as, i))
 			default:
-				h.log.Info("removing what a plugin that was dropped left", "plugin", i.String(), "what", own.as)
+				h.log.Info("removing what an operation left that was cut short", "plugin", i.String(), "what", own.as)
 				faults = append(faults, os.RemoveAll(folder))
 			}
 			return nil
@@ -173,6 +173,28 @@ func (h *Host) sweepOwn(ctx context.Context, index *index) error {
 		h.applyEtc(i, p.record)
 	}
 	return errors.Join(faults...)
+}
+
+// eachOwn calls f for every folder below top that is a plugin's own, of any
+// generation.
+func eachOwn(top string, f func(i id, data, folder string) error) error {
+	for _, kind := range Kinds() {
+		dir := filepath.Join(top, kind.String())
+		folders, err := entries(dir)
+		if err != nil {
+			return err
+		}
+		for _, entry := range folders {
+			plugin, data := splitGeneration(entry.Name())
+			if !entry.IsDir() || !isName(plugin) {
+				continue
+			}
+			if err := f(id{kind, plugin}, data, filepath.Join(dir, entry.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // eachVersion calls f for every entry in the folder of every plugin below top,

@@ -79,12 +79,16 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 			return nil, installError(err)
 		}
 	}
+	data := ""
+	if old != nil {
+		data = old.record.Data
+	}
 	if req.restored != nil {
-		if err := h.placeOwn(work, id, &undo); err != nil {
+		if data, err = h.placeOwn(work, id, &undo); err != nil {
 			return nil, installError(err)
 		}
 	}
-	pkg, err := h.openPackage(id, got.digest, folder)
+	pkg, err := h.openPackage(id, got.digest, folder, data)
 	if err == nil {
 		err = pkg.checkContents()
 	}
@@ -92,6 +96,7 @@ func (h *Host) stage(ctx context.Context, req Request, old *plugin) (p *plugin, 
 		return nil, installError(err)
 	}
 	record := newRecord(req, pkg, got, folder, old)
+	record.Data = data
 	module, record, err := h.choose(ctx, pkg, record)
 	if err != nil {
 		return nil, installError(err)
@@ -203,6 +208,9 @@ func (h *Host) prepare(ctx context.Context, req Request, dir string) error {
 	}
 	pkg, err := openPackage(req.Kind, req.Name, "", dir, "", h.config.Limits)
 	if err != nil {
+		return err
+	}
+	if err := checkEtc(dir); err != nil {
 		return err
 	}
 	if err := pkg.checkContents(); err != nil || !script {

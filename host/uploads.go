@@ -95,7 +95,7 @@ func (h *Host) Uploads() (paths []string, err error) {
 	}
 	paths = []string{}
 	for _, file := range files {
-		if file.Type().IsRegular() {
+		if file.Type().IsRegular() && CheckFileName(file.Name()) == nil { // what cannot be named cannot be removed
 			paths = append(paths, filepath.Join(h.layout.uploads(), file.Name()))
 		}
 	}

@@ -71,6 +71,7 @@ type restored struct {
 	Restored []string          `json:"restored"`
 	Dropped  []string          `json:"dropped"`
 	Failed   map[string]string `json:"failed"`
+	Uploads  map[string]string `json:"uploads"` // those that could not be restored
 }
 
 // restore makes the host what it was when a backup was made.
@@ -85,9 +86,12 @@ func (s *Server) restore(ctx *fasthttp.RequestCtx) {
 			s.fail(ctx, err, host.Cause(err))
 			return
 		}
-		answer := restored{names(r.Plugins), names(r.Dropped), map[string]string{}}
+		answer := restored{names(r.Plugins), names(r.Dropped), map[string]string{}, map[string]string{}}
 		for ref, err := range r.Failed {
 			answer.Failed[ref.String()] = host.Cause(err)
+		}
+		for name, err := range r.Uploads {
+			answer.Uploads[name] = host.Cause(err)
 		}
 		s.writeJSON(ctx, answer)
 	})

@@ -26,7 +26,7 @@ func TestBackup(t *testing.T) {
 	r.play([]step{{"DELETE", "/plugins/functions/p", "", 200, "functions plugin p is deleted."}})
 	r.install("q", "echo-q")
 	restored := r.post("/data/restore", "application/zip", g.body)
-	if restored.status != 200 || restored.body != `{"restored":["functions/p"],"dropped":["functions/q"],"failed":{}}` {
+	if restored.status != 200 || restored.body != `{"restored":["functions/p"],"dropped":["functions/q"],"failed":{},"uploads":{}}` {
 		t.Error(restored)
 	}
 	r.play([]step{

@@ -35,6 +35,15 @@ type directory struct {
 	count int
 }
 
+// CheckCount refuses a zip with more entries than limit before archive/zip reads them, in constant memory. Errors are of type
+// [*Error] and wrap [ErrNotZip] or [ErrTooMany].
+func CheckCount(zip io.ReaderAt, size int64, limit int) error {
+	if _, err := readDirectory(zip, size, limit); err != nil {
+		return &Error{Err: err}
+	}
+	return nil
+}
+
 // readDirectory finds the central directory and counts its entries in constant memory. archive/zip cannot be asked to
 // do it: it keeps reading headers for as long as there are any, whatever number the end record claims, and makes several
 // hundred bytes of each 46. So this follows the very same way as archive/zip does to the directory (that both see the same
