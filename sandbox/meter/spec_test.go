@@ -226,6 +226,9 @@ func class(err error) string {
 	if at := strings.Index(first, "wasm error: "); at > 0 {
 		return first[at:]
 	}
+	if missing := "not instantiated"; strings.HasSuffix(first, missing) {
+		return missing // where several are, wazero names any
+	}
 	return first
 }
 
