@@ -16,6 +16,9 @@
 // where that is much: there, fuel is taken without a look at what is left. In a
 // long run of instructions there is such a look every now and then.
 //
+// A loop of a few instructions that calls nothing is written with two rounds, and
+// looks at the fuel once for both. Each is paid for when it begins all the same.
+//
 // So fuel is at least the number of instructions executed. It does not depend on
 // the machine, on what the host gives at a time, or on what ran before. A few
 // instructions cost more than 1, those that take long: calls of the host, to

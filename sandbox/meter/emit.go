@@ -11,11 +11,27 @@ func (s *scan) emit(out []byte, entry charge) []byte {
 		out = append(out, 1, typeI32) // with the index s.locals
 	}
 	out = s.m.appendCharge(out, entry)
+	out = s.appendCode(out, 0, int32(len(s.events))-1, 0)
+	return append(out, opEnd)
+}
 
-	copied, depth := uint32(0), uint32(0) // depth is how many blocks are open
-	for i := range s.events {
+// appendCode appends the metered form of what stands between two events, with
+// those from the first of them and without the last, where so many blocks are
+// open.
+func (s *scan) appendCode(out []byte, from, to int32, depth uint32) []byte {
+	copied := uint32(0)
+	if from > 0 {
+		copied = s.events[from-1].next
+	}
+	for i := from; i < to; i++ {
 		e := &s.events[i]
 		out = append(out, s.code[copied:e.start]...)
+		if e.kind == eventLoop && e.small {
+			out = s.appendTwice(out, i, depth)
+			i = int32(e.to)
+			copied = s.events[i].next
+			continue
+		}
 		copied = e.next
 		instruction := s.code[e.start:e.next]
 		switch e.kind {
@@ -37,9 +53,6 @@ func (s *scan) emit(out []byte, entry charge) []byte {
 			e.level = depth
 			instruction = nil
 		case eventEnd:
-			if e.target < 0 {
-				break
-			}
 			depth--
 			if opener := &s.events[e.target]; opener.wrapped {
 				out = s.m.appendLoopEnd(out, opener.charge)
@@ -71,7 +84,7 @@ func (s *scan) emit(out []byte, entry charge) []byte {
 		out = append(out, instruction...)
 		out = s.m.appendCharge(out, charge{e.charge, e.check})
 	}
-	return append(out, s.code[copied:]...)
+	return append(out, s.code[copied:s.events[to].start]...)
 }
 
 // depth is the label of a target from inside so many blocks.
@@ -99,46 +112,6 @@ func (s *scan) appendTry(out []byte, e *event, depth uint32) []byte {
 		r.u32()
 	}
 	return out
-}
-
-// wrapping is how many blocks appendLoop puts around a loop.
-const wrapping = 3
-
-// appendLoop appends the beginning of a loop with blocks around it:
-//
-//	block $done
-//	  loop $again
-//	    block $tick
-//	      loop          ;; the instruction
-//	        fuel -= cost
-//	        br_if $tick ;; where it is below zero
-//	        ...
-//	      end
-//	      br $done
-//	    end
-//	    fuel = tick(fuel) + cost ;; which the loop takes again
-//	    br $again
-//	  end
-//	end
-//
-// So the loop itself calls nothing: wazero keeps in registers what it would have
-// to spill around a call.
-func (m *module) appendLoop(out, instruction []byte, cost uint32) []byte {
-	t := instruction[1:]
-	out = append(append(out, opBlock), t...)
-	out = append(append(out, opLoop), t...)
-	out = append(out, opBlock, blockTypeEmpty)
-	out = m.appendTake(append(out, instruction...), opI64Sub, cost)
-	out = appendU32(append(out, opGlobalGet), m.globals)
-	return append(out, opI64Const, 0, opI64LtS, opBrIf, 1)
-}
-
-// appendLoopEnd appends the end of a loop that appendLoop began.
-func (m *module) appendLoopEnd(out []byte, cost uint32) []byte {
-	out = append(out, opEnd, opBr, 2, opEnd)
-	out = appendU32(append(out, opCall), m.refuel())
-	out = m.appendTake(out, opI64Add, cost)
-	return append(out, opBr, 0, opEnd, opEnd)
 }
 
 // A charge is what is taken from the fuel at one place.

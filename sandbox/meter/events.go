@@ -16,6 +16,11 @@ const (
 	// deepest is how many loops around each other are wrapped. Beyond that the
 	// blocks would cost wazero more time than they can save.
 	deepest = 16
+	// maxSmall is how many instructions a loop may have that is written with two
+	// rounds, and mostLoops after how many loops of a function none is: such loops
+	// take wazero more time.
+	maxSmall  = 32
+	mostLoops = 250
 	// maxLeaf is up to what cost a function without calls and loops is checked
 	// by its callers only.
 	maxLeaf = 64
@@ -48,7 +53,7 @@ type event struct {
 	run         uint32 // cost of the instructions between the event before and this
 	target      int32
 	cost        uint32 // of the instruction itself
-	from, to    uint32 // its labels in scan.branches
+	from, to    uint32 // its labels in scan.branches; to of a small loop: the event that ends it
 
 	charge uint32 // what is paid after it
 	// label is the way from the end of the block, region how many loops are
@@ -63,6 +68,9 @@ type event struct {
 	// wrapped is set for a loop without parameters that something jumps back to,
 	// if it is not too deep: blocks around it take the tick out of its way.
 	wrapped bool
-	shift   uint8  // of eventBulk: log2 of how many units cost 1
-	level   uint32 // how many blocks are open in it, once it is written
+	// small is set for a wrapped loop of a few instructions that calls nothing: it
+	// is written with two rounds.
+	small bool
+	shift uint8  // of eventBulk: log2 of how many units cost 1
+	level uint32 // how many blocks are open in it, once it is written
 }

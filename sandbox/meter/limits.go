@@ -65,6 +65,7 @@ const (
 	blocksFunction = 4 // with a look at the fuel
 	blocksBlock    = 1
 	blocksLoop     = 4
+	blocksTwice    = 6 // more, of a small one
 	blocksIf       = 3
 	blocksTry      = 3
 	blocksBranch   = 1
@@ -74,6 +75,7 @@ const (
 // load is what a function has of what takes time to compile.
 type load struct {
 	instructions int64
+	copied       int64 // instructions that are written once more
 	blocks       int64
 	loopCount    int64
 	nesting      int64 // of loops within each other
@@ -94,7 +96,7 @@ func (l *load) work() int64 {
 	// it looks at all of them for each of them, and as often as loops are nested.
 	variables := l.shared + l.widest
 	phis := variables * variables * (l.blocks + l.targets) * (1 + l.nesting)
-	return workFunction + l.locals/localsEach + workInstruction*l.instructions + l.blocks*l.blocks/blocksSquaredEach +
+	return workFunction + l.locals/localsEach + workInstruction*(l.instructions+l.copied) + l.blocks*l.blocks/blocksSquaredEach +
 		workTarget*l.targets + workMoved*l.moved + workAlive*alive + phis/phisEach + l.bounds/boundsEach
 }
 
@@ -155,7 +157,7 @@ func (s *scan) excess() {
 	switch {
 	case s.load.locals > MaxLocals:
 		tooMany("local variables", MaxLocals)
-	case s.instructions > MaxInstructions:
+	case s.instructions+s.copied > MaxInstructions:
 		tooMany("instructions", MaxInstructions)
 	case s.blocks > MaxBlocks:
 		tooMany("basic blocks", MaxBlocks)

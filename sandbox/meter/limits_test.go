@@ -89,13 +89,13 @@ var giants = []struct {
 		part := slices.Concat([]byte{0x02, 0x40, 0x23, 0, 0x04, 0x40, 0x00, 0x02, 0x40, 0x0c, 2, 0x0b, 0x0b}, times(3, push...), times(3, pop...), []byte{0x0b})
 		return wide(0, 0, slices.Repeat(part, n)...)
 	}},
-	{"values below loops", 2600, "", func(n int) []byte {
+	{"values below loops", 1900, "", func(n int) []byte {
 		return wide(0, 0, slices.Concat(slices.Repeat(push, n), slices.Repeat(round, 1000), slices.Repeat(pop, n))...)
 	}},
 	{"values below branches", 3800, "", func(n int) []byte {
 		return wide(0, 0, slices.Concat(slices.Repeat(push, n), slices.Repeat(leave, 1800), slices.Repeat(pop, n))...)
 	}},
-	{"locals across loops", 1250, "", func(n int) []byte {
+	{"locals across loops", 950, "", func(n int) []byte {
 		set, get := locals(n)
 		return wide(0, n, slices.Concat(set, slices.Repeat(round, 500), get)...)
 	}},

@@ -87,7 +87,7 @@ func (u *Unknown) Error() string { return fmt.Sprintf("meter: unknown %s %#x", u
 // whatever compiles it has to validate it.
 //
 // Time and memory are linear in the module's size. The result is a few percent
-// larger than the module, and never more than about ten times as large.
+// larger than the module, and never more than about twelve times as large.
 func Instrument(wasm []byte, o Options) ([]byte, Info, error) {
 	m, err := parse(wasm)
 	if err != nil {

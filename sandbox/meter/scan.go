@@ -14,6 +14,9 @@ type frame struct {
 	cut       bool   // no way leads to what follows in it
 	accesses  int64  // where it begins
 	known     int64  // the fewest accesses where something branches to its end
+	// Of a loop: the load before its first instruction, and what was plain then.
+	before load
+	plain  bool
 }
 
 // scan is what is known about one function. It is used for one after the other.
@@ -30,7 +33,7 @@ type scan struct {
 	catches  []way
 
 	entry way  // of the whole function
-	plain bool // neither calls nor loops, nor anything that takes long
+	plain bool // neither calls nor loops, nor anything that takes long; in a loop: so far in there
 	bulk  bool // has an instruction that pays for its length
 	run   uint32
 	since int // instructions since the last place to stop
@@ -198,6 +201,9 @@ func (s *scan) open(e event, t int64, start int) {
 	s.moves(f.params)
 	s.moves(f.results)
 	f.floor = s.height - int64(f.params)
+	if e.kind == eventLoop {
+		f.before, f.plain, s.plain = s.load, s.plain, true
+	}
 	s.add(e, start)
 	s.frames = append(s.frames, f)
 }
@@ -223,12 +229,36 @@ func (s *scan) end(start int) {
 	if f.opener >= 0 {
 		opener := &s.events[f.opener]
 		s.join(&f, opener.kind)
-		if opener.kind == eventLoop && opener.again {
-			opener.wrapped = f.params == 0 && f.loops <= deepest
-			s.plain = false
+		if opener.kind == eventLoop {
+			s.endLoop(&f, opener)
 		}
 	}
 	s.add(event{kind: eventEnd, target: f.opener}, start)
+}
+
+func (s *scan) endLoop(f *frame, opener *event) {
+	if opener.again {
+		opener.wrapped = f.params == 0 && f.loops <= deepest
+		if opener.wrapped && s.plain && s.instructions-f.before.instructions <= maxSmall && s.loopCount <= mostLoops {
+			opener.small, opener.to = true, uint32(len(s.events))
+			s.twice(f)
+		}
+	}
+	s.plain = s.plain && f.plain && !opener.again
+}
+
+// twice counts what it takes that two more rounds of a small loop are written:
+// the second, and the last.
+func (s *scan) twice(f *frame) {
+	const more = 2
+	s.copied += more * (s.instructions - f.before.instructions)
+	s.targets += more * (s.targets - f.before.targets)
+	s.moved += more * (s.moved - f.before.moved)
+	s.stacked += more * (s.stacked - f.before.stacked)
+	blocks := more * (s.blocks - f.before.blocks)
+	s.blocks += blocks
+	s.bounds += more*(s.bounds-f.before.bounds) + (blocks+blocksTwice)*(s.instructions-f.before.instructions)
+	s.block(blocksTwice)
 }
 
 // join finds how many accesses are on each way to the end of a block: wazero
