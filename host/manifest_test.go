@@ -110,22 +110,29 @@ func TestParseManifestBad(t *testing.T) {
 			[]string{`"engine" is "x"`, `"processes"`, "limits.fuel", "named twice", `"wasm.abi"`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := ParseManifest([]byte(test.text))
-			if CodeOf(err) != CodeInvalid || err == nil {
-				t.Fatalf("got %v, want CodeInvalid", err)
-			}
-			for _, want := range test.want {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("%q is not in: %v", want, err)
-				}
-			}
-			if len(err.Error()) > 2000 {
-				t.Errorf("the message has %d bytes", len(err.Error()))
-			}
-			if errors.Unwrap(err) == nil {
-				t.Error("no cause")
-			}
+			wantBadManifest(t, test.text, test.want...)
 		})
+	}
+}
+
+// wantBadManifest checks that a manifest is refused, with a message of a bounded
+// length that says all of something.
+func wantBadManifest(t *testing.T, text string, says ...string) {
+	t.Helper()
+	_, err := ParseManifest([]byte(text))
+	if CodeOf(err) != CodeInvalid || err == nil {
+		t.Fatalf("got %v, want CodeInvalid", err)
+	}
+	for _, want := range says {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in: %v", want, err)
+		}
+	}
+	if len(err.Error()) > 2000 {
+		t.Errorf("the message has %d bytes", len(err.Error()))
+	}
+	if errors.Unwrap(err) == nil {
+		t.Error("no cause")
 	}
 }
 
