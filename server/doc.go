@@ -4,7 +4,7 @@
 //
 //	listener ──► fasthttp ──► handle ──► admit ─┬─► invoke       POST /invoke/{function}, by hand, no allocation
 //	(TCP, TLS, Unix)                            └─► router ──┬─► batch, plugins, udfs, status, logs, prebuild
-//	                                                         └─► /, /ping, /healthz, /readyz, /metrics
+//	                                                         └─► /, /ping, /healthz, /readyz, /metrics, /openapi.json
 //	                                   every failure ──► errors.go: one table, one shape
 //
 // # Access
@@ -56,4 +56,8 @@
 // redirected. A name is percent-decoded and then has to be a name by host's
 // rule; one that contains a slash is no path of this server. HEAD works
 // wherever GET does.
+//
+// openapi.json describes every one of them, with all that it takes and answers,
+// and is served as /openapi.json. A route, a status or a key that is added here
+// is added there.
 package server

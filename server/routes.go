@@ -121,6 +121,7 @@ func (s *Server) routes() *router.Router {
 	handle(routeControl, "/stop", s.stop, post)
 
 	handle(routeInformation, "/", s.information, get, head, post)
+	handle(routeInformation, "/openapi.json", s.openapi, get, head)
 	handle(routeHealth, "/ping", s.ping, get, head)
 	handle(routeHealth, "/healthz", s.healthy, get, head)
 	handle(routeHealth, "/readyz", s.ready, get, head)
