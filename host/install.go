@@ -66,13 +66,7 @@ func (h *Host) Install(ctx context.Context, req Request) (_ Record, err error) {
 	if old != nil {
 		return Record{}, Fail(CodeConflict, "invalid name %s: duplicate", req.Name)
 	}
-	p, err := h.stage(ctx, req, nil)
-	if err != nil {
-		return Record{}, err
-	}
-	h.applyEtc(p.record.id(), p.record)
-	h.log.Info("plugin installed", "plugin", p.record.id().String(), "version", p.record.Version, "engine", p.record.Engine, "functions", p.record.Functions)
-	return p.record.clone(), nil
+	return h.put(ctx, req, nil)
 }
 
 // Update installs a package in the place of an installed one. The old version
@@ -90,17 +84,36 @@ func (h *Host) Update(ctx context.Context, req Request) (_ Record, err error) {
 	if old == nil {
 		return Record{}, notInstalled(req.Name)
 	}
-	if req.dropped != nil && old.record.Source != SourceDropIn {
-		return Record{}, &Error{Code: CodeConflict, Err: errNotDropIn}
+	return h.put(ctx, req, old)
+}
+
+// Upsert is Update of a plugin that is installed, and Install of one that is not.
+func (h *Host) Upsert(ctx context.Context, req Request) (_ Record, err error) {
+	defer func() { err = at(err, "update", req.Name, "") }()
+	old, unlock, err := h.begin(ctx, req)
+	if err != nil {
+		return Record{}, err
 	}
+	defer unlock()
+	return h.put(ctx, req, old)
+}
+
+// put installs a package, in the place of old if that is not nil. The caller has
+// the plugin's turn.
+func (h *Host) put(ctx context.Context, req Request, old *plugin) (Record, error) {
 	p, err := h.stage(ctx, req, old)
 	if err != nil {
 		return Record{}, err
 	}
-	h.applyEtc(p.record.id(), p.record)
-	h.finish(old, p)
-	h.log.Info("plugin updated", "plugin", p.record.id().String(), "version", p.record.Version, "was", old.record.Version, "engine", p.record.Engine, "functions", p.record.Functions)
-	return p.record.clone(), nil
+	id, r := p.record.id(), p.record
+	h.applyEtc(id, r)
+	if old == nil {
+		h.log.Info("plugin installed", "plugin", id.String(), "version", r.Version, "engine", r.Engine, "functions", r.Functions)
+	} else {
+		h.finish(old, p)
+		h.log.Info("plugin updated", "plugin", id.String(), "version", r.Version, "was", old.record.Version, "engine", r.Engine, "functions", r.Functions)
+	}
+	return r.clone(), nil
 }
 
 // Drop removes a plugin, with its data folder, its configuration and its log; one
@@ -112,41 +125,45 @@ func (h *Host) Update(ctx context.Context, req Request) (_ Record, err error) {
 // CodeNotFound, CodeUnavailable; CodeForbidden when it cannot be removed from the
 // drop-in folder; CodeInternal when the removal could not be
 // committed: then the plugin still serves.
-func (h *Host) Drop(ctx context.Context, kind Kind, name string) error {
-	return h.drop(ctx, id{kind, name}, dropEverywhere)
-}
-
-// dropHow says what dropping has to do with the drop-in folder.
-type dropHow uint8
-
-const (
-	dropEverywhere dropHow = iota // remove it there, too
-	dropHere                      // leave what lies there
-	dropGone                      // only a plugin that came from there
-)
-
-func (h *Host) drop(ctx context.Context, id id, how dropHow) (err error) {
-	defer func() { err = at(err, "drop", id.name, "") }()
+func (h *Host) Drop(ctx context.Context, kind Kind, name string) (err error) {
+	defer func() { err = at(err, "drop", name, "") }()
+	id := id{kind, name}
 	old, unlock, err := h.turn(ctx, id)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	if old == nil {
-		return notInstalled(id.name)
+		return notInstalled(name)
 	}
-	if how == dropGone && old.record.Source != SourceDropIn {
-		return &Error{Code: CodeConflict, Err: errNotDropIn}
-	}
-	if how == dropEverywhere {
-		switch err := h.removeDropped(id); {
-		case err == nil:
-		case old.record.Source != SourceDropIn:
-			h.log.Warn("a plugin of that name was not removed from the drop-in folder: the next look there brings it back", "plugin", id.String(), "error", err)
-		default:
-			return Fail(CodeForbidden, "it lies in the drop-in folder and cannot be removed there, so the next start would bring it back: remove it there and reload: %w", err)
+	if old.record.Source == SourceDropIn {
+		if err := h.takeOut(old.record); err != nil {
+			return err
 		}
+	} else if err := h.removeDropped(id); err != nil {
+		h.log.Warn("a plugin of that name was not removed from the drop-in folder: the next look there brings it back", "plugin", id.String(), "error", err)
 	}
+	return h.remove(old)
+}
+
+// dropRequested drops a plugin, unless it is of the drop-in folder or not
+// installed.
+func (h *Host) dropRequested(ctx context.Context, id id) (dropped bool, err error) {
+	defer func() { err = at(err, "drop", id.name, "") }()
+	old, unlock, err := h.turn(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	if old == nil || old.record.Source == SourceDropIn {
+		return false, nil
+	}
+	return true, h.remove(old)
+}
+
+// remove ends a plugin. The caller has its turn.
+func (h *Host) remove(old *plugin) error {
+	id := old.record.id()
 	if err := h.store.Delete(id.kind, id.name); err != nil {
 		return diskError(err)
 	}

@@ -55,6 +55,10 @@ type Record struct {
 	Warnings  []string  `json:"warnings,omitempty"`
 	Installed time.Time `json:"installed"`
 
+	// Dropping tells, in the store, that the plugin is being removed from the
+	// drop-in folder: it is dropped, whatever lies there.
+	Dropping bool `json:"dropping,omitempty"`
+
 	// Revision grows with every change of any plugin: of two records of one
 	// plugin the greater is the later.
 	Revision uint64 `json:"revision"`

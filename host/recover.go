@@ -30,6 +30,9 @@ func (h *Host) recover(ctx context.Context) error {
 			return fmt.Errorf("rebuild the store: %w", err)
 		}
 	}
+	if records, err = h.finishDrops(records); err != nil {
+		return fmt.Errorf("finish drops: %w", err)
+	}
 	// Of two records that claim one function the later is right; there are
 	// none unless the data folder was changed by hand.
 	slices.SortFunc(records, func(a, b Record) int { return cmp.Compare(a.Revision, b.Revision) })

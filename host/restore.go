@@ -112,14 +112,15 @@ func (h *Host) restorePlugins(ctx context.Context, plugins []*restored, out *Res
 	if len(out.Failed) == 0 {
 		for _, p := range h.index.Load().sorted() {
 			ref := Ref{p.record.Kind, p.record.Name}
-			if wanted[ref] || p.record.Source == SourceDropIn {
+			if wanted[ref] {
 				continue
 			}
-			if err := h.drop(ctx, p.record.id(), dropHere); err != nil && CodeOf(err) != CodeNotFound {
+			switch dropped, err := h.dropRequested(ctx, p.record.id()); {
+			case err != nil:
 				out.Failed[ref] = err
-				continue
+			case dropped:
+				out.Dropped = append(out.Dropped, ref)
 			}
-			out.Dropped = append(out.Dropped, ref)
 		}
 		clashes = h.restoreAll(ctx, clashes, out)
 	}
@@ -155,10 +156,7 @@ func (h *Host) restoreOne(ctx context.Context, p *restored) error {
 		return p.fault
 	}
 	req := Request{Kind: p.record.Kind, Name: p.record.Name, Functions: p.record.Requested, ShellParas: p.record.ShellParas, restored: p}
-	_, err := h.Update(ctx, req)
-	if CodeOf(err) == CodeNotFound {
-		_, err = h.Install(ctx, req)
-	}
+	_, err := h.Upsert(ctx, req)
 	return err
 }
 

@@ -60,10 +60,10 @@ func (h *Host) Import(ctx context.Context, plugins []Request, partial bool) map[
 	}
 	for _, p := range h.index.Load().sorted() {
 		ref := Ref{p.record.Kind, p.record.Name}
-		if wanted[ref] || p.record.Source == SourceDropIn {
+		if wanted[ref] {
 			continue
 		}
-		if err := h.Drop(ctx, ref.Kind, ref.Name); err != nil && CodeOf(err) != CodeNotFound {
+		if _, err := h.dropRequested(ctx, p.record.id()); err != nil {
 			faults[ref] = err
 		}
 	}
@@ -75,24 +75,27 @@ func (h *Host) Import(ctx context.Context, plugins []Request, partial bool) map[
 	return faults
 }
 
-func (h *Host) importOne(ctx context.Context, req Request, partial bool) error {
-	_, err := h.Describe(req.Kind, req.Name)
-	installed := err == nil
+func (h *Host) importOne(ctx context.Context, req Request, partial bool) (err error) {
+	defer func() { err = at(err, "import", req.Name, "") }()
+	_, err = h.Describe(req.Kind, req.Name)
+	installed, fetched := err == nil, req.File != SourceUpload && req.File != SourceDropIn
 	switch {
 	case err != nil && !errors.Is(err, ErrNotFound):
 		return err
-	case installed && partial:
+	case installed && (partial || !fetched):
 		return nil
-	case req.File == SourceUpload || req.File == SourceDropIn:
-		if installed {
-			return nil
-		}
+	case !fetched:
 		return Fail(CodeInvalid, "it came to the other host as %q, so there is no address to fetch it from: upload it here, or move everything with berth backup and berth restore", req.File)
-	case installed:
-		_, err = h.Update(ctx, req)
-	default:
-		_, err = h.Install(ctx, req)
 	}
+	old, unlock, err := h.begin(ctx, req)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if old != nil && partial { // by now
+		return nil
+	}
+	_, err = h.put(ctx, req, old)
 	return err
 }
 
