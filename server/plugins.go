@@ -87,12 +87,11 @@ func (s *Server) updatePlugin(ctx *fasthttp.RequestCtx, kind host.Kind, name str
 // update puts a version in the place of another. Of portables, and only of
 // these, one that is not installed is installed, as eKuiper does it.
 func (s *Server) update(ctx *fasthttp.RequestCtx, req host.Request) {
-	_, err := s.host.Describe(req.Kind, req.Name)
-	if err == nil {
+	var err error
+	if req.Kind == host.Portables {
+		_, err = s.host.Upsert(s.life, req)
+	} else if _, err = s.host.Describe(req.Kind, req.Name); err == nil {
 		_, err = s.host.Update(s.life, req)
-	}
-	if host.CodeOf(err) == host.CodeNotFound && req.Kind == host.Portables {
-		_, err = s.host.Install(s.life, req)
 	}
 	switch {
 	case err == nil:
@@ -161,8 +160,15 @@ func (s *Server) registerFunctions(ctx *fasthttp.RequestCtx, name string) {
 	if !s.checkedName(ctx, name) {
 		return
 	}
+	failed := func(err error) {
+		format := "function plugins %s register functions error: %s"
+		if host.CodeOf(err) == host.CodeNotFound {
+			format = "register functions plugin %s error: %s"
+		}
+		s.fail(ctx, err, fmt.Sprintf(format, name, host.Cause(err)))
+	}
 	if _, err := s.host.Describe(kind, name); err != nil { // eKuiper looks before it reads the body
-		s.fail(ctx, err, fmt.Sprintf("register %s plugin %s error: %s", kind, name, host.Cause(err)))
+		failed(err)
 		return
 	}
 	var req struct {
@@ -173,7 +179,7 @@ func (s *Server) registerFunctions(ctx *fasthttp.RequestCtx, name string) {
 		return
 	}
 	if err := s.host.Register(s.life, kind, name, req.Functions); err != nil {
-		s.fail(ctx, err, fmt.Sprintf("function plugins %s register functions error: %s", name, host.Cause(err)))
+		failed(err)
 		return
 	}
 	ctx.Response.SetBodyString(fmt.Sprintf("function plugin %s function list is registered", name))

@@ -20,6 +20,7 @@ import (
 type Host interface {
 	Install(context.Context, host.Request) (host.Record, error)
 	Update(context.Context, host.Request) (host.Record, error)
+	Upsert(context.Context, host.Request) (host.Record, error)
 	Drop(ctx context.Context, kind host.Kind, name string) error
 	Register(ctx context.Context, kind host.Kind, name string, functions []string) error
 
