@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"berth/host"
+	"berth/host/enginetest"
 	"berth/host/lookup"
 	"berth/host/store"
 	"berth/sandbox"
@@ -73,41 +74,9 @@ func guest(t testing.TB, name string) string {
 	return string(data)
 }
 
-// constant is a wasm build whose functions, of the numeric ABI, give n.
+// constant is a build whose functions give n.
 func constant(n int32, functions ...string) string {
-	leb := func(n int) (b []byte) {
-		for ; n >= 0x80; n >>= 7 {
-			b = append(b, byte(n)|0x80)
-		}
-		return append(b, byte(n))
-	}
-	section := func(number byte, content []byte) []byte {
-		return append(append([]byte{number}, leb(len(content))...), content...)
-	}
-	count := leb(len(functions))
-	types, exports, code := slices.Clone(count), slices.Clone(count), slices.Clone(count)
-	value := int64(n)
-	body := []byte{0, 0x41} // no locals, i32.const
-	for {
-		low := byte(value & 0x7f)
-		value >>= 7
-		if (value == 0 && low&0x40 == 0) || (value == -1 && low&0x40 != 0) {
-			body = append(body, low, 0x0b)
-			break
-		}
-		body = append(body, low|0x80)
-	}
-	for i, name := range functions {
-		types = append(types, 0)
-		exports = append(append(append(exports, leb(len(name))...), name...), 0)
-		exports = append(exports, leb(i)...)
-		code = append(append(code, leb(len(body))...), body...)
-	}
-	wasm := []byte("\x00asm\x01\x00\x00\x00")
-	wasm = append(wasm, section(1, []byte{1, 0x60, 0, 1, 0x7f})...)
-	wasm = append(wasm, section(3, types)...)
-	wasm = append(wasm, section(7, exports)...)
-	return string(append(wasm, section(10, code)...))
+	return string(enginetest.Constant(n, functions...))
 }
 
 // rig is a host with a real store, on a data folder of its own.

@@ -8,12 +8,10 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"testing"
 
 	"berth/host"
 )
@@ -93,24 +91,6 @@ func (s killSubject) hasFunctions() bool { return s.kind != host.Sources && s.ki
 
 // answer is what the functions of a version give.
 func (s killSubject) answer(version int) int { return 100*s.number + version }
-
-// killObject is a shared object for this machine.
-func killObject(t testing.TB) string {
-	t.Helper()
-	dir := t.TempDir()
-	source, out := filepath.Join(dir, "p.c"), filepath.Join(dir, "p.so")
-	if err := os.WriteFile(source, []byte("int p(void) { return 0; }\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if text, err := exec.Command("cc", "-shared", "-fPIC", "-s", "-o", out, source).CombinedOutput(); err != nil {
-		t.Fatalf("cc: %v: %s", err, text)
-	}
-	data, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
-}
 
 // files are a version's, object being a shared object. The name of one that is
 // executable ends in "*".

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"berth/host"
+	"berth/host/enginetest"
 )
 
 // killState is what is known of a subject: the version (1...), 0 if it is not
@@ -265,7 +266,7 @@ func TestKill(t *testing.T) {
 	t.Logf("BERTH_KILL_SEED=%d", seed)
 	place := rig{dir: t.TempDir()}
 	inMemory(t, &place)
-	k := &killTest{T: t, dirs: killDirs(place.dir), object: killObject(t), subjects: killSubjects(), random: rand.New(rand.NewPCG(seed, 0))}
+	k := &killTest{T: t, dirs: killDirs(place.dir), object: string(enginetest.SharedObject(t)), subjects: killSubjects(), random: rand.New(rand.NewPCG(seed, 0))}
 	k.known = make([]killState, len(k.subjects))
 	for _, dir := range []string{k.dirs.data(), k.dirs.dropIn()} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
