@@ -280,6 +280,9 @@ func (f *faulty) Install(context.Context, host.Request) (host.Record, error) {
 func (f *faulty) Update(context.Context, host.Request) (host.Record, error) {
 	return host.Record{}, f.fault()
 }
+func (f *faulty) Upsert(context.Context, host.Request) (host.Record, error) {
+	return host.Record{}, f.fault()
+}
 func (f *faulty) Drop(context.Context, host.Kind, string) error { return f.fault() }
 func (f *faulty) Acquire(context.Context, string) (host.Acquired, error) {
 	return host.Acquired{}, f.fault()
