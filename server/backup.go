@@ -76,7 +76,7 @@ type restored struct {
 
 // restore makes the host what it was when a backup was made.
 func (s *Server) restore(ctx *fasthttp.RequestCtx) {
-	if _, streamed := streamedLength(&ctx.Request.Header); !streamed {
+	if _, streamed := s.streamedLength(&ctx.Request.Header); !streamed {
 		writeError(ctx, answerOf(host.CodeInvalid), "a backup is expected as the body, with Content-Type "+zipType)
 		return
 	}

@@ -146,7 +146,7 @@ func (s *Server) requestLimits(head *fasthttp.RequestHeader) fasthttp.RequestCon
 			limits.MaxRequestBodySize = int(s.config.MaxBatch)
 		}
 	} else {
-		detachBody(head)
+		s.detachBody(head)
 	}
 	// Setting a deadline costs; -1 is a body of unknown size.
 	if n := head.ContentLength(); n > smallBody || n == -1 {

@@ -106,7 +106,7 @@ func (s *Server) update(ctx *fasthttp.RequestCtx, req host.Request) {
 // withRequest reads what is to be installed and goes on with then. name is that
 // of the path; empty: the request says it.
 func (s *Server) withRequest(ctx *fasthttp.RequestCtx, kind host.Kind, name string, then func(*fasthttp.RequestCtx, host.Request)) {
-	if _, streamed := streamedLength(&ctx.Request.Header); streamed {
+	if _, streamed := s.streamedLength(&ctx.Request.Header); streamed {
 		s.upload(ctx, kind, name, then)
 		return
 	}

@@ -153,7 +153,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	if ctx.Hijacked() {
 		return // stream goes on
 	}
-	if _, streamed := streamedLength(&ctx.Request.Header); streamed {
+	if _, streamed := s.streamedLength(&ctx.Request.Header); streamed {
 		lingerOn(ctx.Conn()) // the body is still coming
 	}
 	s.audit(ctx)

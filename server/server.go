@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -82,6 +83,7 @@ type Server struct {
 	started  time.Time
 	cpu      cpuMeter
 	conns    connections
+	mark     string // of this Server alone, and secret: see lengthHeader
 
 	life context.Context // of every operation; ends with Shutdown
 	end  context.CancelFunc
@@ -112,6 +114,7 @@ func New(config Config) (*Server, error) {
 		conns:   connections{open: map[net.Conn]struct{}{}},
 		closed:  make(chan struct{}),
 		guard:   newGuard(config.Access, config.Log),
+		mark:    rand.Text(),
 	}
 	s.cpu.start(s.started)
 	s.life, s.end = context.WithCancel(context.Background())

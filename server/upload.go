@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -22,8 +23,9 @@ const (
 	zipType       = "application/zip"
 	multipartType = "multipart/form-data"
 
-	// lengthHeader carries the Content-Length of a request whose body fasthttp
-	// is not to read; -1: it is chunked. Clients cannot set it: see detachBody.
+	// lengthHeader carries, behind Server.mark, the Content-Length of a request
+	// whose body fasthttp is not to read; -1: it is chunked. A client may send
+	// it, even as a trailer, but does not know the mark.
 	lengthHeader = "Berth-Streamed-Length"
 
 	answerTime = 10 * time.Second
@@ -51,7 +53,7 @@ func takesStream(head *fasthttp.RequestHeader) bool {
 // detachBody makes fasthttp leave the body of such a request on the connection.
 // Because what follows then is no request, the connection is closed after the
 // answer, whoever gives it.
-func detachBody(head *fasthttp.RequestHeader) {
+func (s *Server) detachBody(head *fasthttp.RequestHeader) {
 	head.Del(lengthHeader)
 	if !takesStream(head) {
 		return
@@ -62,17 +64,17 @@ func detachBody(head *fasthttp.RequestHeader) {
 	}
 	head.SetContentLength(0)
 	head.SetConnectionClose()
-	head.Set(lengthHeader, strconv.Itoa(length))
+	head.Set(lengthHeader, s.mark+strconv.Itoa(length))
 }
 
 // streamedLength tells whether the body of the request is still on the
 // connection, and how long it is; -1: it is chunked.
-func streamedLength(head *fasthttp.RequestHeader) (length int64, streamed bool) {
+func (s *Server) streamedLength(head *fasthttp.RequestHeader) (length int64, streamed bool) {
 	text := head.Peek(lengthHeader)
-	if len(text) == 0 {
+	if len(text) <= len(s.mark) || subtle.ConstantTimeCompare(text[:len(s.mark)], []byte(s.mark)) != 1 {
 		return 0, false
 	}
-	length, err := strconv.ParseInt(string(text), 10, 64)
+	length, err := strconv.ParseInt(string(text[len(s.mark):]), 10, 64)
 	return length, err == nil
 }
 
@@ -125,7 +127,7 @@ func texts(values [][]byte) (all []string) {
 // request and make the answer in ctx, sends that, and closes the connection. It
 // returns at once; Shutdown waits for the work as for any request.
 func (s *Server) stream(ctx *fasthttp.RequestCtx, r route, limit host.Bytes, work func(body io.Reader)) {
-	length, _ := streamedLength(&ctx.Request.Header)
+	length, _ := s.streamedLength(&ctx.Request.Header)
 	if length > int64(limit) {
 		writeError(ctx, codeAnswers[host.CodeTooLarge], fmt.Sprintf("the request's body has %d bytes: at most %v are read", length, limit))
 		return

@@ -167,6 +167,23 @@ func TestUploadOnTheWire(t *testing.T) {
 	r.play([]step{{"GET", "/plugins/functions", "", 200, `["echo"]`}})
 }
 
+// TestTrailer: a trailer, which comes when the body has been read, does not make
+// the next request a body.
+func TestTrailer(t *testing.T) {
+	r := serve(t, nil, nil)
+	next := "GET /ping HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer somebody's\r\nConnection: close\r\n\r\n"
+	for _, path := range []string{"/config/uploads?name=stolen", "/plugins/functions?name=stolen", "/data/restore", "/data/import"} {
+		got := r.wire("POST "+path+" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nTrailer: Berth-Streamed-Length\r\n\r\n"+
+			fmt.Sprintf("2\r\n{}\r\n0\r\nBerth-Streamed-Length: %d\r\n\r\n", len(next))+next, func(c net.Conn) { _ = c.(*net.TCPConn).CloseWrite() })
+		if !strings.HasPrefix(got, "HTTP/1.1 400") || strings.Count(got, "HTTP/1.1 ") != 2 || !strings.Contains(got, "HTTP/1.1 200") {
+			t.Errorf("%s: answered with %q", path, got)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(r.dir, "data", "uploads", "stolen")); err == nil {
+		t.Error("the next request became a file")
+	}
+}
+
 // TestUploadAndShutdown: an upload under way when the server is shut down is
 // broken off and leaves nothing; Shutdown waits for it.
 func TestUploadAndShutdown(t *testing.T) {

@@ -34,7 +34,7 @@ func (s *Server) listUploads(ctx *fasthttp.RequestCtx) {
 // createUpload takes a file as eKuiper does, in a form or in JSON, and also as the
 // body itself, with the name in the query.
 func (s *Server) createUpload(ctx *fasthttp.RequestCtx) {
-	if _, streamed := streamedLength(&ctx.Request.Header); !streamed {
+	if _, streamed := s.streamedLength(&ctx.Request.Header); !streamed {
 		s.uploadJSON(ctx)
 		return
 	}
