@@ -1,8 +1,11 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"errors"
+
+	"berth/host/archive"
 )
 
 // Ref names a plugin.
@@ -22,6 +25,23 @@ func (h *Host) Export() []Request {
 		requests = append(requests, Request{Kind: r.Kind, Name: r.Name, File: r.Source, Functions: r.Requested, ShellParas: r.ShellParas})
 	}
 	return requests
+}
+
+// FetchFile returns a file that a URI (http, https or file) names, of at most limit
+// bytes, from where packages may come from. The errors are CodeInvalid,
+// CodeForbidden and CodeTooLarge, and CodeTimeout and CodeCanceled when ctx ended
+// first.
+func (h *Host) FetchFile(ctx context.Context, uri string, limit Bytes) (_ []byte, err error) {
+	defer func() { err = at(h.stageError(err), "fetch", "", "") }()
+	ctx, cancel := h.bound(ctx)
+	defer cancel()
+	limits := h.config.Archive
+	limits.Download = int64(limit)
+	var b bytes.Buffer
+	if _, err := archive.FetchAny(ctx, uri, &b, limits); err != nil {
+		return nil, fileError(err)
+	}
+	return b.Bytes(), nil
 }
 
 // Import installs plugins, one after the other. Unless partial, those that are

@@ -125,6 +125,14 @@ func checkDigest(sha256 string) error {
 	return nil
 }
 
+// fileError is fetchError for what is no package: CodeTooLarge if it is that.
+func fileError(err error) error {
+	if errors.Is(err, archive.ErrTooLarge) {
+		return &Error{Code: CodeTooLarge, Err: err}
+	}
+	return fetchError(err)
+}
+
 // fetchError gives a failure to fetch its code: CodeForbidden if the operator
 // allows no such source, CodeInvalid if the source is at fault.
 func fetchError(err error) error {

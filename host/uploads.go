@@ -42,10 +42,11 @@ func (h *Host) SaveUpload(ctx context.Context, name string, content io.Reader) (
 	})
 }
 
-// FetchUpload is SaveUpload of what a URI (http or https) names.
+// FetchUpload is SaveUpload of what a URI (http, https or file) names. The error
+// is also CodeForbidden: the operator allows no such source.
 func (h *Host) FetchUpload(ctx context.Context, name, uri string) (path string, err error) {
 	return h.saveUpload(ctx, name, func(ctx context.Context, f *os.File) error {
-		_, err := archive.FetchFile(ctx, uri, nil, f, h.config.Archive)
+		_, err := archive.FetchAny(ctx, uri, f, h.config.Archive)
 		return err
 	})
 }
@@ -66,14 +67,7 @@ func (h *Host) saveUpload(ctx context.Context, name string, fill func(context.Co
 	if err != nil {
 		return "", err
 	}
-	err = fill(ctx, f)
-	switch {
-	case errors.Is(err, archive.ErrTooLarge):
-		err = &Error{Code: CodeTooLarge, Err: err}
-	case errors.Is(err, archive.ErrDownload), errors.Is(err, archive.ErrInvalidURI):
-		err = &Error{Code: CodeInvalid, Err: err}
-	}
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(fileError(fill(ctx, f)), f.Sync(), f.Close()); err != nil {
 		return "", err
 	}
 	if err := os.MkdirAll(h.layout.uploads(), 0o700); err != nil {

@@ -1,11 +1,17 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"berth/host"
 )
 
 // TestKinds: each kind of plugin has its life over REST, in eKuiper's words.
@@ -202,13 +208,68 @@ func TestTransfer(t *testing.T) {
 		{"POST", "/data/import", `{}`, 400, `{"error":1000,"message":"Invalid body: must specify content or file"}`},
 		{"POST", "/data/import", `{"content":"x","file":"y"}`, 400, `{"error":1000,"message":"Invalid body: Cannot specify both content and file"}`},
 		{"POST", "/data/import", `{"content":"x"}`, 400, `~Invalid body: Error decoding the content`},
-		{"POST", "/data/import", `{"file":"http://x"}`, 400, `~is not a file on this host`},
+		{"POST", "/data/import", `{"file":"/etc/passwd"}`, 400, `{"error":1000,"message":"Invalid body: invalid uri /etc/passwd"}`},
+		{"POST", "/data/import", `{"file":"file:///nothing"}`, 400, `~Invalid body: stat /nothing`},
 		{"POST", "/data/import", `{"content":"{\"nativePlugins\":{\"x\":\"{}\",\"sinks_a\":\"[]\",\"sinks_b\":\"{\\\"name\\\":\\\"c\\\"}\"}}"}`, 400, `~sinks_a.*its key says.*a key is expected like functions_echo`},
 		{"POST", "/data/import?partial=1", `{"content":"{\"nativePlugins\":{\"sinks_a\":\"{\\\"file\\\":\\\"upload\\\"}\"}}"}`, 400, `~berth backup`},
 		{"GET", "/plugins/udfs", "", 200, `["echo-port"]`},
 	})
 	if got := <-stops; got != 100 || len(stops) > 0 {
 		t.Errorf("stopped with %d, and %d more", got, len(stops))
+	}
+}
+
+// TestImportFromFile: an export may lie where packages may.
+func TestImportFromFile(t *testing.T) {
+	r := serve(t, nil, func(c *Config) { c.MaxImport = 1000 })
+	r.plugin("p", "v1", "echo")
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(r.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("export.json", jsonOf(map[string]any{"nativePlugins": map[string]string{"functions_p": `{"file":"file://` + r.dir + `/pv1.zip"}`}}))
+	write("long.json", strings.Repeat(" ", 1001))
+	web := httptest.NewServer(http.FileServer(http.Dir(r.dir)))
+	defer web.Close()
+	for _, place := range []string{"file://" + r.dir, web.URL} {
+		r.play([]step{
+			{"POST", "/data/import", `{"file":"` + place + `/export.json"}`, 200, `~"ErrorMsg":""`},
+			{"DELETE", "/plugins/functions/p", "", 200, "functions plugin p is deleted."},
+			{"POST", "/data/import", `{"file":"` + place + `/long.json"}`, 413, `~the limit is 1000`},
+			{"POST", "/config/uploads", `{"name":"p.zip","file":"` + place + `/pv1.zip"}`, 201, filepath.Join(r.dir, "data", "uploads", "p.zip")},
+		})
+	}
+}
+
+// manyInstalled is a host with many plugins.
+type manyInstalled struct {
+	Host
+	imported int
+}
+
+func (m *manyInstalled) Export() []host.Request {
+	all := make([]host.Request, 10_000)
+	for i := range all {
+		name := fmt.Sprintf("a_plugin_with_a_longer_name_%d", i)
+		all[i] = host.Request{Kind: host.Functions, Name: name, File: "https://packages.example.com/a/folder/of/an/edge/site/" + name + "@v1.0.0.zip",
+			Functions: []string{name + "_1", name + "_2"}, ShellParas: []string{"parameter"}}
+	}
+	return all
+}
+
+func (m *manyInstalled) Import(_ context.Context, plugins []host.Request, _ bool) map[host.Ref]error {
+	m.imported = len(plugins)
+	return nil
+}
+
+// TestImportOfMany: a host with many plugins can import what it exports.
+func TestImportOfMany(t *testing.T) {
+	var m manyInstalled
+	r := serve(t, nil, func(c *Config) { m.Host = c.Host; c.Host = &m })
+	content := r.do("GET", "/data/export", "").body
+	if g := r.do("POST", "/data/import", jsonOf(map[string]string{"content": content})); g.status != 200 || m.imported != 10_000 {
+		t.Errorf("an export of %d bytes: %d plugins imported, %.200s", len(content), m.imported, g)
 	}
 }
 

@@ -30,6 +30,7 @@ type Config struct {
 	// over the host's own limit for inputs, whose message says more.
 	MaxBody       host.Bytes // of POST /invoke/{function}; default 16 MiB and 64 KiB
 	MaxBatch      host.Bytes // of POST /invoke/{function}/batch; default 16 MiB
+	MaxImport     host.Bytes // of POST /data/import, and the file that it may name; default 16 MiB
 	MaxManagement host.Bytes // of every other request; default 1 MiB
 	MaxPackage    host.Bytes // of a zip or a file that is streamed to disk; default 256 MiB
 	MaxRestore    host.Bytes // of a backup that is restored; default 8 GiB
@@ -59,6 +60,7 @@ type Config struct {
 const (
 	defaultMaxBody        = 16<<20 + 64<<10
 	defaultMaxBatch       = 16 << 20
+	defaultMaxImport      = 16 << 20
 	defaultMaxManagement  = 1 << 20
 	defaultMaxHead        = 8 << 10
 	defaultMaxRestore     = 8 << 30
@@ -100,6 +102,7 @@ func (c *Config) complete() error {
 	}
 	size("MaxBody", &c.MaxBody, defaultMaxBody)
 	size("MaxBatch", &c.MaxBatch, defaultMaxBatch)
+	size("MaxImport", &c.MaxImport, defaultMaxImport)
 	size("MaxManagement", &c.MaxManagement, defaultMaxManagement)
 	size("MaxRestore", &c.MaxRestore, defaultMaxRestore)
 	size("MaxPackage", &c.MaxPackage, defaultMaxPackage)
@@ -145,6 +148,8 @@ func (s *Server) requestLimits(head *fasthttp.RequestHeader) fasthttp.RequestCon
 		if bytes.IndexByte(rest, '/') >= 0 {
 			limits.MaxRequestBodySize = int(s.config.MaxBatch)
 		}
+	} else if string(path) == importPath {
+		limits.MaxRequestBodySize = int(s.config.MaxImport)
 	} else {
 		s.detachBody(head)
 	}

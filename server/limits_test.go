@@ -45,6 +45,8 @@ func TestBodyLimits(t *testing.T) {
 		{"/plugins/functions", 1<<20 + 1, 413, "1MiB"},
 		{"/plugins/functions", 30 << 20, 413, "1MiB"},
 		{"/nope", 1<<20 + 1, 413, "1MiB"},
+		{"/data/import", 16 << 20, 400, ""},
+		{"/data/import", 16<<20 + 1, 413, "16MiB"},
 		{"/invoke/echo?x=/batch", 3 << 20, 200, ""},
 	} {
 		for _, chunked := range []bool{false, true} {

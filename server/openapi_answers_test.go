@@ -20,7 +20,7 @@ func (e *exam) serve(change func(*Config)) *rig {
 	e.Helper()
 	r := serve(e.TB.(*testing.T), nil, func(c *Config) {
 		const small = 64 << 10
-		c.MaxBody, c.MaxBatch, c.MaxManagement, c.MaxPackage, c.MaxRestore = small, small, small, small, 16*small
+		c.MaxBody, c.MaxBatch, c.MaxImport, c.MaxManagement, c.MaxPackage, c.MaxRestore = small, small, small, small, small, 16*small
 		c.Stop = func(int) {}
 		c.Catalog = shelf{host.Functions: {"echo": "http://h/echo.zip"}, host.Sources: {}, host.Sinks: {}}
 		if change != nil {

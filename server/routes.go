@@ -67,6 +67,7 @@ const (
 	invokePrefix = "/invoke/"
 
 	uploadsPath = "/config/uploads"
+	importPath  = "/data/import"
 	restorePath = "/data/restore"
 
 	// nameParam is the router's name for the plugin or function in a path.
@@ -114,7 +115,7 @@ func (s *Server) routes() *router.Router {
 	handle(routeUploads, uploadsPath, s.createUpload, post)
 	handle(routeUploads, uploadsPath+"/{name}", s.named(s.deleteUpload), del)
 	handle(routeTransfer, "/data/export", s.export, get, head)
-	handle(routeTransfer, "/data/import", s.imports, post)
+	handle(routeTransfer, importPath, s.imports, post)
 	handle(routeTransfer, "/data/backup", s.backup, post)
 	handle(routeTransfer, restorePath, s.restore, post)
 	handle(routeControl, "/plugins/reload", s.reload, post)

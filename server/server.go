@@ -27,6 +27,7 @@ type Host interface {
 
 	Reload(context.Context) (host.Reloaded, error)
 	Export() []host.Request
+	FetchFile(ctx context.Context, uri string, limit host.Bytes) ([]byte, error)
 	Import(ctx context.Context, plugins []host.Request, partial bool) map[host.Ref]error
 
 	Backup(ctx context.Context, w io.Writer) error

@@ -3,8 +3,6 @@ package server
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -95,22 +93,25 @@ func (s *Server) imports(ctx *fasthttp.RequestCtx) {
 		File    string `json:"file"`
 	}
 	err := decode(ctx.PostBody(), &req)
-	content := []byte(req.Content)
-	if err == nil && req.Content == "" && req.File != "" {
-		content, err = importFile(req.File, int64(s.config.MaxManagement))
-	}
 	fault := ""
 	switch {
 	case err != nil:
 		fault = err.Error()
 	case req.Content != "" && req.File != "":
 		fault = bothGiven
-	case len(content) == 0:
+	case req.Content == "" && req.File == "":
 		fault = "must specify content or file"
 	}
 	if fault != "" {
 		writeError(ctx, answerOf(host.CodeInvalid), "Invalid body: "+fault)
 		return
+	}
+	content := []byte(req.Content)
+	if req.File != "" {
+		if content, err = s.host.FetchFile(s.life, req.File, s.config.MaxImport); err != nil {
+			s.fail(ctx, err, "Invalid body: "+host.Cause(err))
+			return
+		}
 	}
 	var given configuration
 	if err := decode(content, &given); err != nil {
@@ -139,22 +140,6 @@ func (s *Server) imports(ctx *fasthttp.RequestCtx) {
 	if isSet(ctx, "stop") && s.config.Stop != nil {
 		s.config.Stop(exitAfterChange)
 	}
-}
-
-// importFile reads an export from a file on the host, of at most limit bytes.
-func importFile(uri string, limit int64) ([]byte, error) {
-	path, ok := strings.CutPrefix(uri, "file://")
-	if !ok || !filepath.IsAbs(path) {
-		return nil, fmt.Errorf("file %q is not a file on this host: write it like file:///data/export.json, or send it as content", uri)
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > limit {
-		return nil, fmt.Errorf("file %s is no file of at most %d bytes", path, limit)
-	}
-	return os.ReadFile(path)
 }
 
 // requests are the plugins of a configuration, sorted. What is wrong with one is

@@ -30,9 +30,23 @@ func CheckURI(uri string) error {
 }
 
 func parseURI(uri string) (*url.URL, error) {
-	invalid := &Error{Err: fmt.Errorf("%w %s", ErrInvalidURI, uri)}
+	u, err := parseAny(uri)
+	if err != nil {
+		return nil, err
+	}
+	if !strings.HasSuffix(uri, ".zip") {
+		return nil, invalidURI(uri)
+	}
+	return u, nil
+}
+
+func invalidURI(uri string) error { return &Error{Err: fmt.Errorf("%w %s", ErrInvalidURI, uri)} }
+
+// parseAny is parseURI for a file whose name may end otherwise.
+func parseAny(uri string) (*url.URL, error) {
+	invalid := invalidURI(uri)
 	u, err := url.ParseRequestURI(uri)
-	if err != nil || !strings.HasSuffix(uri, ".zip") {
+	if err != nil {
 		return nil, invalid
 	}
 	switch u.Scheme {
@@ -105,6 +119,15 @@ func FetchFile(ctx context.Context, uri string, headers map[string]string, dst i
 		return Fetched{}, &Error{Err: fmt.Errorf("%w %s", ErrInvalidURI, quote(uri))}
 	}
 	return download{url: u, headers: headers, what: "the file"}.run(ctx, dst, limits.WithDefaults())
+}
+
+// FetchAny is Fetch for a file that need not be a zip: its name may end otherwise.
+func FetchAny(ctx context.Context, uri string, dst io.Writer, limits Limits) (Fetched, error) {
+	u, err := parseAny(uri)
+	if err != nil {
+		return Fetched{}, err
+	}
+	return download{url: u, what: "the file"}.run(ctx, dst, limits.WithDefaults())
 }
 
 // download is one file to fetch.

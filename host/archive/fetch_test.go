@@ -235,6 +235,25 @@ func TestFetchRefused(t *testing.T) {
 	}
 }
 
+// TestFetchAny: a file may have any name; all else of its uri is as of a zip's.
+func TestFetchAny(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "export.json")
+	if err := os.WriteFile(path, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, uri := range []string{"file://" + path, serve(t, false, sized("{}")).URL + "/export?x=y"} {
+		var got bytes.Buffer
+		if fetched, err := FetchAny(t.Context(), uri, &got, Limits{}); err != nil || fetched.Size != 2 || got.String() != "{}" {
+			t.Errorf("%s: %v, %v, %q", uri, fetched, err, got.String())
+		}
+	}
+	for _, uri := range []string{"", path, "file://host" + path, "file://" + path + "?x", "ftp://h/x", "http:///x"} {
+		if _, err := FetchAny(t.Context(), uri, io.Discard, Limits{}); !errors.Is(err, ErrInvalidURI) {
+			t.Errorf("%q: %v", uri, err)
+		}
+	}
+}
+
 // TestFetchStatus tells a server that does not deliver from one that is not there.
 func TestFetchStatus(t *testing.T) {
 	for name, test := range map[string]struct {

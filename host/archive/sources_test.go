@@ -99,6 +99,7 @@ func TestSources(t *testing.T) {
 			limits := Limits{Sources: test.sources}
 			fetches := map[string]func(io.Writer) (Fetched, error){
 				"zip": func(w io.Writer) (Fetched, error) { return Fetch(t.Context(), test.uri, w, limits) },
+				"any": func(w io.Writer) (Fetched, error) { return FetchAny(t.Context(), test.uri, w, limits) },
 			}
 			if !strings.HasPrefix(test.uri, "file:") {
 				fetches["file"] = func(w io.Writer) (Fetched, error) { return FetchFile(t.Context(), test.uri, nil, w, limits) }
