@@ -88,10 +88,10 @@ func (s *Server) restore(ctx *fasthttp.RequestCtx) {
 		}
 		answer := restored{names(r.Plugins), names(r.Dropped), map[string]string{}, map[string]string{}}
 		for ref, err := range r.Failed {
-			answer.Failed[ref.String()] = host.Cause(err)
+			answer.Failed[ref.String()] = s.part(err)
 		}
 		for name, err := range r.Uploads {
-			answer.Uploads[name] = host.Cause(err)
+			answer.Uploads[name] = s.part(err)
 		}
 		s.writeJSON(ctx, answer)
 	})

@@ -23,7 +23,7 @@ func (s *Server) reload(ctx *fasthttp.RequestCtx) {
 	}
 	answer := reloaded{list(r.Installed), list(r.Updated), list(r.Dropped), map[string]string{}}
 	for name, err := range r.Failed {
-		answer.Failed[name] = host.Cause(err)
+		answer.Failed[name] = s.part(err)
 	}
 	s.writeJSON(ctx, answer)
 }

@@ -87,6 +87,9 @@ func (s *Server) public(code host.Code, err error, words string) string {
 	return internalMessage
 }
 
+// part is what an answer about several things says of one that failed.
+func (s *Server) part(err error) string { return s.public(host.CodeOf(err), err, host.Cause(err)) }
+
 // callWords is the text for the error of a call: a function's own words as they
 // are, for anything else also where it happened.
 func callWords(err error) string {

@@ -1,8 +1,11 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -88,6 +91,42 @@ func TestPanicReleases(t *testing.T) {
 	})
 	if strings.Contains(r.log.String(), "drain time") {
 		t.Error("a call was never released")
+	}
+}
+
+// failingParts is a host whose operations fail in part, for a reason of its own.
+type failingParts struct {
+	Host
+	err error
+}
+
+func (f failingParts) Import(context.Context, []host.Request, bool) map[host.Ref]error {
+	return map[host.Ref]error{{Kind: host.Functions, Name: "p"}: host.Fail(host.CodeInternal, "%w", f.err)}
+}
+
+func (f failingParts) Reload(context.Context) (host.Reloaded, error) {
+	return host.Reloaded{Failed: map[string]error{"functions/p": f.err}}, nil
+}
+
+func (f failingParts) Restore(context.Context, io.Reader, host.Bytes) (host.Restored, error) {
+	return host.Restored{Failed: map[host.Ref]error{{Kind: host.Functions, Name: "p"}: f.err}}, nil
+}
+
+// TestInternalParts: what is internal is for the log also where only a part of an
+// operation failed.
+func TestInternalParts(t *testing.T) {
+	r := serve(t, nil, func(c *Config) { c.Host = failingParts{c.Host, errors.New("secret detail")} })
+	for what, g := range map[string]got{
+		"import":  r.do("POST", "/data/import", `{"content":"{}"}`),
+		"reload":  r.do("POST", "/plugins/reload", ""),
+		"restore": r.post("/data/restore", "application/zip", "x"),
+	} {
+		if !strings.Contains(g.body, "internal error of the host") || strings.Contains(g.body, "secret") {
+			t.Errorf("%s: %v", what, g)
+		}
+	}
+	if n := strings.Count(r.log.String(), "secret detail"); n != 3 {
+		t.Errorf("the log has the detail %d times", n)
 	}
 }
 

@@ -124,7 +124,7 @@ func (s *Server) imports(ctx *fasthttp.RequestCtx) {
 		for ref, err := range s.host.Import(s.life, requests, isSet(ctx, "partial")) {
 			ok = false
 			plugins, key := faults.part(ref.Kind, ref.Name)
-			plugins[key] = clipTo(host.Cause(err), maxFault)
+			plugins[key] = clipTo(s.part(err), maxFault)
 		}
 	}
 	if !ok {
