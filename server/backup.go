@@ -80,7 +80,7 @@ func (s *Server) restore(ctx *fasthttp.RequestCtx) {
 		writeError(ctx, answerOf(host.CodeInvalid), "a backup is expected as the body, with Content-Type "+zipType)
 		return
 	}
-	s.stream(ctx, routeTransfer, s.config.MaxRestore, func(body io.Reader) {
+	s.stream(ctx, routeTransfer, s.config.MaxRestore, s.config.RestoreTimeout, func(body io.Reader) {
 		r, err := s.host.Restore(s.life, body, s.config.MaxRestore)
 		if err != nil {
 			s.fail(ctx, err, host.Cause(err))

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestBackup: a backup that comes over HTTP can be restored over HTTP.
@@ -42,6 +43,21 @@ func TestBackup(t *testing.T) {
 	small := serve(t, nil, func(c *Config) { c.MaxRestore = 100 })
 	if got := small.post("/data/restore", "application/zip", g.body); got.status != 413 {
 		t.Error(got)
+	}
+}
+
+// TestRestoreTimeout: a backup has its own time, not that of a package.
+func TestRestoreTimeout(t *testing.T) {
+	r := serve(t, nil, func(c *Config) { c.PackageTimeout = time.Nanosecond })
+	uri := r.zip("p.zip", map[string]string{"p.wasm": "echo", "noise": noise(1 << 20)}) // over what a connection's buffers hold
+	r.play([]step{{"POST", "/plugins/functions", `{"name":"p","file":"` + uri + `"}`, 201, "functions plugin p is created"}})
+	whole := r.do("POST", "/data/backup", "").body
+	if g := r.post("/data/restore", "application/zip", whole); g.status != 200 {
+		t.Error(g)
+	}
+	hasty := serve(t, nil, func(c *Config) { c.RestoreTimeout = time.Nanosecond })
+	if g := hasty.post("/data/restore", "application/zip", whole); !strings.Contains(g.body, "did not arrive in time") {
+		t.Error(g)
 	}
 }
 

@@ -38,12 +38,14 @@ type Config struct {
 
 	// ReadTimeout is for a whole request to arrive, UploadTimeout for its body
 	// when that is over 64 KiB or of unknown size. PackageTimeout is for what is
-	// streamed to disk, whose single reads have ReadTimeout. WriteTimeout is for an
+	// streamed to disk, RestoreTimeout for a backup that is; their single reads have
+	// ReadTimeout. WriteTimeout is for an
 	// answer to be taken, or each part of a batch's. IdleTimeout is for the
 	// next request on a connection.
 	ReadTimeout    time.Duration // default 10 s
 	UploadTimeout  time.Duration // default 2 min
 	PackageTimeout time.Duration // default 5 min
+	RestoreTimeout time.Duration // default 1 h
 	WriteTimeout   time.Duration // default 30 s
 	IdleTimeout    time.Duration // default 2 min
 
@@ -68,6 +70,7 @@ const (
 	defaultReadTimeout    = 10 * time.Second
 	defaultUploadTimeout  = 2 * time.Minute
 	defaultPackageTimeout = 5 * time.Minute
+	defaultRestoreTimeout = time.Hour
 	defaultWriteTimeout   = 30 * time.Second
 	defaultIdleTimeout    = 2 * time.Minute
 	defaultConcurrency    = 1024
@@ -118,6 +121,7 @@ func (c *Config) complete() error {
 	limit("ReadTimeout", &c.ReadTimeout, defaultReadTimeout)
 	limit("UploadTimeout", &c.UploadTimeout, defaultUploadTimeout)
 	limit("PackageTimeout", &c.PackageTimeout, defaultPackageTimeout)
+	limit("RestoreTimeout", &c.RestoreTimeout, defaultRestoreTimeout)
 	limit("WriteTimeout", &c.WriteTimeout, defaultWriteTimeout)
 	limit("IdleTimeout", &c.IdleTimeout, defaultIdleTimeout)
 	if c.Concurrency < 0 {

@@ -101,7 +101,7 @@ func (s *Server) upload(ctx *fasthttp.RequestCtx, kind host.Kind, name string, t
 	if !s.checkedName(ctx, req.Name) { // before any of it is read
 		return
 	}
-	s.stream(ctx, routePlugins, s.config.MaxPackage, func(body io.Reader) {
+	s.stream(ctx, routePlugins, s.config.MaxPackage, s.config.PackageTimeout, func(body io.Reader) {
 		req.Upload = body
 		then(ctx, req)
 	})
@@ -124,9 +124,9 @@ func texts(values [][]byte) (all []string) {
 }
 
 // stream takes the connection from fasthttp, lets work read the body of the
-// request and make the answer in ctx, sends that, and closes the connection. It
-// returns at once; Shutdown waits for the work as for any request.
-func (s *Server) stream(ctx *fasthttp.RequestCtx, r route, limit host.Bytes, work func(body io.Reader)) {
+// request, of at most limit bytes and until timeout is over, and make the answer in
+// ctx, sends that, and closes the connection. It returns at once; Shutdown waits for the work as for any request.
+func (s *Server) stream(ctx *fasthttp.RequestCtx, r route, limit host.Bytes, timeout time.Duration, work func(body io.Reader)) {
 	length, _ := s.streamedLength(&ctx.Request.Header)
 	if length > int64(limit) {
 		writeError(ctx, codeAnswers[host.CodeTooLarge], fmt.Sprintf("the request's body has %d bytes: at most %v are read", length, limit))
@@ -138,7 +138,7 @@ func (s *Server) stream(ctx *fasthttp.RequestCtx, r route, limit host.Bytes, wor
 		defer s.conns.changed(underlying, fasthttp.StateClosed)
 		defer s.hangUp(ctx, c, r)
 		defer s.recovered(ctx)
-		body := &upload{server: s, conn: c, end: time.Now().Add(s.config.PackageTimeout)}
+		body := &upload{server: s, conn: c, end: time.Now().Add(timeout)}
 		work(body.reader(length, int64(limit)))
 		if !body.done {
 			lingerOn(underlying)
@@ -159,7 +159,7 @@ func (s *Server) hangUp(ctx *fasthttp.RequestCtx, c net.Conn, r route) {
 }
 
 // upload reads a body from a connection: each read has ReadTimeout, all of it
-// PackageTimeout.
+// until end.
 type upload struct {
 	server *Server
 	conn   net.Conn

@@ -44,7 +44,7 @@ func (s *Server) createUpload(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	name := string(ctx.QueryArgs().Peek("name"))
-	s.stream(ctx, routeUploads, s.config.MaxPackage, func(body io.Reader) {
+	s.stream(ctx, routeUploads, s.config.MaxPackage, s.config.PackageTimeout, func(body io.Reader) {
 		if kind == multipartType {
 			if name, body, err = formFile(body, params["boundary"]); err != nil {
 				writeError(ctx, httpAnswers[faultMalformed], err.Error())

@@ -132,6 +132,10 @@ type config struct {
 	ReadTimeout time.Duration
 	// UploadTimeout is how long a request with over 64 KiB may take to arrive.
 	UploadTimeout time.Duration
+	// RestoreLimit is the size of a backup that is restored.
+	RestoreLimit host.Bytes
+	// RestoreTimeout is how long such a backup may take to arrive.
+	RestoreTimeout time.Duration
 	// WriteTimeout is how long a client may take to receive an answer.
 	WriteTimeout time.Duration
 	// IdleTimeout is how long a connection may stay open without a request.
@@ -180,6 +184,8 @@ func defaultConfig() config {
 		BatchLimit:      16 << 20,
 		ReadTimeout:     10 * time.Second,
 		UploadTimeout:   2 * time.Minute,
+		RestoreLimit:    8 << 30,
+		RestoreTimeout:  time.Hour,
 		WriteTimeout:    30 * time.Second,
 		IdleTimeout:     2 * time.Minute,
 		ShutdownTimeout: 30 * time.Second,
@@ -248,6 +254,8 @@ func (c *config) options() []option {
 		{"batch-limit", &sizeValue{&c.BatchLimit, 1, maxBody}, "size of a batch of calls"},
 		{"read-timeout", &durationValue{&c.ReadTimeout, false}, "how long a request may take to arrive"},
 		{"upload-timeout", &durationValue{&c.UploadTimeout, false}, "how long a request with over 64KiB may take to arrive"},
+		{"restore-limit", &sizeValue{&c.RestoreLimit, 1, math.MaxInt64}, "size of a backup that is restored"},
+		{"restore-timeout", &durationValue{&c.RestoreTimeout, false}, "how long such a backup may take to arrive"},
 		{"write-timeout", &durationValue{&c.WriteTimeout, false}, "how long a client may take to receive an answer"},
 		{"idle-timeout", &durationValue{&c.IdleTimeout, false}, "how long a connection may stay open without a request"},
 		{"shutdown-timeout", &durationValue{&c.ShutdownTimeout, false}, "how long the requests under way may take to finish after SIGINT or SIGTERM"},

@@ -244,7 +244,7 @@ func TestConfigPrinted(t *testing.T) {
 	args := []string{"config", "--listen=127.0.0.1:0", "--unix=a b #c.sock", "--unix-mode=0660", "--data=true", "--plugins=drop in", "--scripts=deny", "--script-timeout=3s", "--insecure", "--log-level=warn",
 		"--log-format=json", "--budget=3000001", "--memory=128KiB", "--input=1B", "--output=3", "--timeout=0", "--instances=3",
 		"--drain=1h", "--load-timeout=1h1m1s", "--download-limit=1MiB", "--unpacked-limit=2MB", "--file-limit=7",
-		"--download-timeout=100ms", "--connections=9", "--batch-limit=1KiB", "--read-timeout=1s", "--upload-timeout=2s", "--write-timeout=3s", "--idle-timeout=4s",
+		"--download-timeout=100ms", "--connections=9", "--batch-limit=1KiB", "--read-timeout=1s", "--upload-timeout=2s", "--restore-limit=3GiB", "--restore-timeout=9m", "--write-timeout=3s", "--idle-timeout=4s",
 		"--shutdown-timeout=5s", "--figures=12", "--fuel=5000000000", "--calls=6", "--queue=7", "--queue-time=2s",
 		"--policy-hosts=*.example.com", "--policy-hosts=api.test, *.test", "--policy-addresses=10.0.0.0/8,fd00::/8", "--policy-paths=/srv/a b:ro,/srv/c",
 		"--policy-env=false", "--policy-config=false", "--policy-clock=false", "--policy-random=false",

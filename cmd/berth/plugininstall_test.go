@@ -144,3 +144,16 @@ func TestBrokenDownload(t *testing.T) {
 		t.Errorf("exit %d: %s", code, out.String())
 	}
 }
+
+// TestRestoreKeys: the operator's limits of a backup hold.
+func TestRestoreKeys(t *testing.T) {
+	t.Chdir(t.TempDir())
+	backup := writeFile(t, "backup.zip", strings.Repeat("x", 1<<20)) // over what a connection's buffers hold
+	for flag, want := range map[string]string{"--restore-limit=100KiB": "at most 100KiB", "--restore-timeout=1ns": "did not arrive in time"} {
+		s, stop := serveWith(t, t.TempDir(), flag)
+		if code, _, stderr := berth(t, []string{"BERTH_HOST=" + s.base}, "restore", backup); code == 0 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: %d %s", flag, code, stderr)
+		}
+		stop()
+	}
+}
