@@ -75,7 +75,14 @@ func answerOf(code host.Code) answer {
 // is for the log only.
 func (s *Server) fail(ctx *fasthttp.RequestCtx, err error, words string) {
 	code := host.CodeOf(err)
-	writeError(ctx, answerOf(code), s.public(code, err, words))
+	a := answerOf(code)
+	switch {
+	case errors.Is(err, errStopping):
+		a = codeAnswers[host.CodeUnavailable]
+	case errors.Is(err, errSlow):
+		a = httpAnswers[faultSlow]
+	}
+	writeError(ctx, a, s.public(code, err, words))
 }
 
 // public logs an internal error and returns what its caller may read.

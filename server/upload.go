@@ -3,7 +3,6 @@ package server
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -158,6 +157,13 @@ func (s *Server) hangUp(ctx *fasthttp.RequestCtx, c net.Conn, r route) {
 	s.audit(ctx)
 }
 
+// Why a body could not be read to its end. Whatever the host makes of them, fail
+// answers them as what they are.
+var (
+	errStopping = errors.New("the host is shutting down")
+	errSlow     = errors.New("the body did not arrive in time")
+)
+
 // upload reads a body from a connection: each read has ReadTimeout, all of it
 // until end.
 type upload struct {
@@ -179,15 +185,18 @@ func (u *upload) reader(length, limit int64) io.Reader {
 // Read implements io.Reader.
 func (u *upload) Read(p []byte) (int, error) {
 	if u.server.stopping() {
-		return 0, errors.New("the host is shutting down")
+		return 0, errStopping
 	}
 	_ = u.conn.SetReadDeadline(earlier(time.Now().Add(u.server.config.ReadTimeout), u.end))
 	n, err := u.conn.Read(p)
 	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		err = fmt.Errorf("the body did not arrive in time: %w", context.DeadlineExceeded)
+	switch {
+	case !errors.As(err, &timeout) || !timeout.Timeout():
+		return n, err
+	case u.server.stopping():
+		return n, errStopping
 	}
-	return n, err
+	return n, errSlow
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -133,7 +133,10 @@ func TestUploadOnTheWire(t *testing.T) {
 		not        string
 	}{
 		{"cut off", head(at, length(len(zip))) + zip[:20], stop, []string{"HTTP/1.1 400", "fail to download file upload", "Connection: close"}, "\r\n\r\nHTTP"},
-		{"never goes on", head(at, length(len(zip))) + zip[:20], nil, []string{"HTTP/1.1 400", "did not arrive in time"}, ""},
+		{"never goes on", head(at, length(len(zip))) + zip[:20], nil, []string{"HTTP/1.1 408", "9408", "did not arrive in time"}, ""},
+		{"a backup that never goes on", head("/data/restore", length(len(zip))) + zip[:20], nil, []string{"HTTP/1.1 408", "9408", "did not arrive in time"}, ""},
+		{"a file that never goes on", head("/config/uploads?name=x", length(len(zip))) + zip[:20], nil, []string{"HTTP/1.1 408", "9408"}, ""},
+		{"a form that never goes on", strings.Replace(head("/config/uploads", length(1000)), "application/zip", "multipart/form-data; boundary=b", 1) + "--b\r\n", nil, []string{"HTTP/1.1 408", "9408"}, ""},
 		{"chunks that are none", head(at, "Transfer-Encoding: chunked\r\n") + "zz\r\n", stop, []string{"HTTP/1.1 400", "chunk"}, ""},
 		{"too long", head(at, length(2<<20)) + zip, nil, []string{"HTTP/1.1 413", "at most 1MiB"}, ""},
 		{"endless chunks", head(at, "Transfer-Encoding: chunked\r\n") + strings.Repeat("10000\r\n"+strings.Repeat("x", 65536)+"\r\n", 20) + "0\r\n\r\n", nil, []string{"HTTP/1.1 400"}, ""},
@@ -187,28 +190,32 @@ func TestTrailer(t *testing.T) {
 // TestUploadAndShutdown: an upload under way when the server is shut down is
 // broken off and leaves nothing; Shutdown waits for it.
 func TestUploadAndShutdown(t *testing.T) {
-	r := serve(t, nil, nil)
-	c := r.dial()
-	defer c.Close()
-	fmt.Fprint(c, "POST /plugins/functions?name=echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/zip\r\nContent-Length: 100000\r\n\r\nPK")
-	staging := filepath.Join(r.dir, "data", "staging")
-	r.eventually("the upload is under way", func() bool {
-		left, _ := os.ReadDir(staging)
-		return len(left) == 1
-	})
-	ctx, cancel := context.WithTimeout(context.Background(), testLimit)
-	defer cancel()
-	if err := r.server.Shutdown(ctx); err != nil {
-		t.Error(err)
-	}
-	answer, _ := io.ReadAll(c)
-	if !bytes.Contains(answer, []byte("HTTP/1.1 400")) {
-		t.Errorf("answered with %q", answer)
-	}
-	if left, err := os.ReadDir(staging); err != nil || len(left) > 0 {
-		t.Errorf("left in staging: %v, %v", left, err)
-	}
-	if _, err := http.Get(r.base + "/ping"); err == nil {
-		t.Error("it still serves")
+	for _, path := range []string{"/plugins/functions?name=echo", "/config/uploads?name=echo.zip", "/data/restore"} {
+		r := serve(t, nil, nil)
+		c := r.dial()
+		defer c.Close()
+		fmt.Fprint(c, "POST "+path+" HTTP/1.1\r\nHost: x\r\nContent-Type: application/zip\r\nContent-Length: 100000\r\n\r\nPK")
+		staging := filepath.Join(r.dir, "data", "staging")
+		r.eventually("the upload is under way", func() bool {
+			left, _ := os.ReadDir(staging)
+			return len(left) == 1
+		})
+		ctx, cancel := context.WithTimeout(context.Background(), testLimit)
+		defer cancel()
+		if err := r.server.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		answer, _ := io.ReadAll(c)
+		for _, want := range []string{"HTTP/1.1 503", "Retry-After", "9503", "the host is shutting down"} {
+			if !bytes.Contains(answer, []byte(want)) {
+				t.Errorf("%s: answered with %q", path, answer)
+			}
+		}
+		if left, err := os.ReadDir(staging); err != nil || len(left) > 0 {
+			t.Errorf("%s: left in staging: %v, %v", path, left, err)
+		}
+		if _, err := http.Get(r.base + "/ping"); err == nil {
+			t.Errorf("%s: it still serves", path)
+		}
 	}
 }

@@ -47,7 +47,7 @@ func (s *Server) createUpload(ctx *fasthttp.RequestCtx) {
 	s.stream(ctx, routeUploads, s.config.MaxPackage, s.config.PackageTimeout, func(body io.Reader) {
 		if kind == multipartType {
 			if name, body, err = formFile(body, params["boundary"]); err != nil {
-				writeError(ctx, httpAnswers[faultMalformed], err.Error())
+				s.fail(ctx, &host.Error{Code: host.CodeInvalid, Err: err}, err.Error())
 				return
 			}
 		}
