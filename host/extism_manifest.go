@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"berth/host/archive"
 )
 
 // maxExtism bounds the size of an Extism manifest in bytes: its modules may be
@@ -188,7 +190,7 @@ func (s extismSource) module(i int) (WasmModule, error) {
 	u, err := url.Parse(s.URL)
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return m, fmt.Errorf("its \"url\" %q is not one of http or https: put the file into the package and name it as \"path\"", clip(s.URL))
+		return m, fmt.Errorf("its \"url\" %q is not one of http or https: put the file into the package and name it as \"path\"", clip(archive.Redacted(s.URL)))
 	case s.Method != "" && !strings.EqualFold(s.Method, "GET"):
 		return m, fmt.Errorf("its \"method\" is %q: modules are fetched with GET only; put the file into the package and name it as \"path\"", clip(s.Method))
 	}

@@ -70,7 +70,7 @@ func (m WasmModule) Packed() bool { return m.source.url == "" && m.source.data =
 func (m WasmModule) shown() string {
 	switch {
 	case m.source.url != "":
-		return clip(m.source.url)
+		return clip(archive.Redacted(m.source.url))
 	case m.source.data != nil:
 		return "data"
 	}

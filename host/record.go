@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"berth/host/archive"
 )
 
 // Record is what the host remembers of an installed plugin.
@@ -90,6 +92,9 @@ func (r Record) id() id { return id{r.Kind, r.Name} }
 
 // folder names this version among the plugin's.
 func (r Record) folder() string { return cmp.Or(r.Folder, r.Digest) }
+
+// SourceShown is Source as it may be shown: a password in it is left out.
+func (r Record) SourceShown() string { return archive.Redacted(r.Source) }
 
 // id names a plugin: names are unique in a kind.
 type id struct {

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"berth/host/archive"
 )
 
 // undo is what to do, last first, if an operation fails half way.
@@ -174,7 +176,7 @@ func (h *Host) obtain(ctx context.Context, req Request, work string) (got obtain
 		return got, err
 	}
 	if got.digest, err = h.fetch(ctx, req, filepath.Join(work, "package.zip")); err != nil {
-		return got, fmt.Errorf("fail to download file %s: %w", clip(req.source()), err)
+		return got, fmt.Errorf("fail to download file %s: %w", clip(archive.Redacted(req.source())), err)
 	}
 	if got.proof, err = h.prove(ctx, req, got.digest); err != nil {
 		return got, installError(err)

@@ -63,7 +63,7 @@ func (h *Host) prove(ctx context.Context, req Request, hex string) (proof, error
 	case h.config.Signatures.Mode == SignaturesRequire:
 		return proof{}, &Error{Code: CodeOf(err), Err: fmt.Errorf("%w; this host installs signed packages only (signatures: require)", cause(err))}
 	}
-	h.log.Warn("a package is installed without a valid signature", "plugin", id{req.Kind, req.Name}.String(), "source", req.source(), "sha256", hex, "error", cause(err))
+	h.log.Warn("a package is installed without a valid signature", "plugin", id{req.Kind, req.Name}.String(), "source", archive.Redacted(req.source()), "sha256", hex, "error", cause(err))
 	found.warnings = append(found.warnings, cause(err).Error())
 	return found, nil
 }
@@ -73,7 +73,7 @@ func (h *Host) prove(ctx context.Context, req Request, hex string) (proof, error
 func (h *Host) checkSignature(ctx context.Context, req Request, digest signing.Digest) (proof, error) {
 	text, from := req.Signature, "the signature in the request"
 	if text == "" {
-		from = clip(req.File) + signatureSuffix
+		from = clip(archive.Redacted(req.File)) + signatureSuffix
 		var err error
 		var state SignatureState
 		if text, state, err = h.signatureBeside(ctx, req, from); err != nil {

@@ -418,3 +418,19 @@ func TestTrustInUploads(t *testing.T) {
 	}
 	r.answers("f", "x", "1:f:x")
 }
+
+// TestNoPasswordIsTold: the record has the address as it is, and nothing else has
+// the password in it.
+func TestNoPasswordIsTold(t *testing.T) {
+	r := newRig(t, withSignatures(host.SignaturesWarn, newKey(t).Public()))
+	uri := strings.Replace(shelf(t, map[string]string{"/p.zip": string(fakeZip(t, "1"))}), "://", "://user:s3cret@", 1) + "/p.zip"
+	record, err := r.Install(t.Context(), host.Request{Name: "p", File: uri})
+	if err != nil || record.Source != uri || r.Export()[0].File != uri || len(record.Warnings) != 1 {
+		t.Fatalf("%+v, %v", record, err)
+	}
+	_, err = r.Update(t.Context(), host.Request{Name: "p", File: strings.Replace(uri, "p.zip", "none.zip", 1)})
+	wantError(t, err, host.CodeInvalid, "user:xxxxx@")
+	if told := fmt.Sprint(record.Warnings, err, r.log.String(), record.SourceShown()); strings.Contains(told, "s3cret") {
+		t.Error(told)
+	}
+}

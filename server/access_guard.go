@@ -73,7 +73,7 @@ type denial struct {
 
 const rootPath = "/"
 
-// scopeOf is the scope that a request needs; 0: none. It knows no routes: what
+// scopeOf is the scope that a request needs; 0: none. It knows few routes: what
 // changes anything needs ScopeManage, whether or not there is such a route.
 func scopeOf(head *fasthttp.RequestHeader, path []byte) Scopes {
 	reads := head.IsGet() || head.IsHead()
@@ -90,6 +90,8 @@ func scopeOf(head *fasthttp.RequestHeader, path []byte) Scopes {
 	switch {
 	case (reads || head.IsPost()) && bytes.HasPrefix(path, []byte(invokePrefix)):
 		return ScopeInvoke
+	case reads && string(path) == exportPath: // it has the passwords of downloads, and parameters of scripts
+		return ScopeManage
 	case reads || head.IsOptions():
 		return ScopeRead
 	}

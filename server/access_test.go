@@ -74,6 +74,7 @@ func TestScopes(t *testing.T) {
 		{"GET", "/ping", open}, {"GET", "/healthz", open}, {"HEAD", "/readyz", open}, {"POST", "/ping", manage}, {"GET", "/ping/", read},
 		{"GET", "/metrics", read}, {"GET", "/plugins/functions", read}, {"HEAD", "/plugins/functions/p", read},
 		{"GET", "/plugins/functions/p/status", read}, {"GET", "/plugins/functions/p/logs", read}, {"GET", "/a/route/of/tomorrow", read},
+		{"GET", "/data/export", manage}, {"HEAD", "/data/export", manage}, {"GET", "/data/export?x", manage}, {"OPTIONS", "/data/export", read},
 		{"OPTIONS", "/plugins/functions", read}, {"OPTIONS", "*", read},
 		{"POST", "/invoke/echo", invoke}, {"POST", "/invoke/echo/batch", invoke}, {"GET", "/invoke/echo", invoke}, {"POST", "/invoke/nope", invoke},
 		{"PUT", "/invoke/echo", manage}, {"POST", "/invoke", manage}, {"POST", "/%69nvoke/echo", manage}, {"POST", "//invoke/echo", manage}, {"POST", "/Invoke/echo", manage},

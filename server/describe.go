@@ -132,7 +132,7 @@ func (s *Server) portable(r host.Record) portableDescription {
 // detailed is a plugin with all that a list tells of it.
 func (s *Server) detailed(status host.Status) any {
 	r := status.Record
-	d := details{Kind: r.Kind.String(), Engine: r.Engine, Digest: r.Digest, Source: r.Source, Installed: r.Installed, Warnings: slices.Clone(r.Warnings)}
+	d := details{Kind: r.Kind.String(), Engine: r.Engine, Digest: r.Digest, Source: r.SourceShown(), Installed: r.Installed, Warnings: slices.Clone(r.Warnings)}
 	d.Status, d.ErrMsg = health(status)
 	switch r.Kind {
 	case host.Portables:

@@ -219,6 +219,53 @@ func TestTransfer(t *testing.T) {
 	}
 }
 
+// TestPasswords: that of a download is told by exports alone.
+func TestPasswords(t *testing.T) {
+	var access Access
+	secret := token(t, &access, "m", ScopeManage)
+	r := serve(t, nil, func(c *Config) { c.Access = access })
+	r.plugin("p", "v1", "echo")
+	files := http.FileServer(http.Dir(r.dir))
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if user, password, _ := req.BasicAuth(); user != "user" || password != "s3cret" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		files.ServeHTTP(w, req)
+	}))
+	defer web.Close()
+	base := strings.Replace(web.URL, "://", "://user:s3cret@", 1)
+	uri, shown := base+"/pv1.zip", strings.Replace(web.URL, "://", "://user:xxxxx@", 1)+"/pv1.zip"
+	ask := func(method, path, body string) got {
+		return r.with(method, path, body, "Authorization: Bearer "+secret)
+	}
+	if g := ask("POST", "/plugins/functions", `{"name":"p","file":"`+uri+`"}`); g.status != 201 {
+		t.Fatal(g)
+	}
+	for _, path := range []string{"/plugins/functions?detail=1", "/plugins/functions/p/status"} {
+		if g := ask("GET", path, ""); strings.Contains(g.body, "s3cret") || !strings.Contains(g.body, `"source":"`+shown+`"`) {
+			t.Error(g)
+		}
+	}
+	for _, bad := range []string{base + "/none.zip", base + "/pv1", strings.Replace(uri, "s3cret", "s3/cret", 1)} {
+		for _, g := range []got{
+			ask("PUT", "/plugins/functions/p", `{"file":"`+bad+`"}`),
+			ask("POST", "/data/import", `{"file":"`+bad+`"}`),
+			ask("POST", "/config/uploads", `{"name":"x","file":"`+strings.Replace(bad, "/pv1", "/none", 1)+`"}`),
+		} {
+			if g.status < 400 || strings.Contains(g.body, "cret") {
+				t.Error(g)
+			}
+		}
+	}
+	if g := ask("GET", "/data/export", ""); !strings.Contains(g.body, uri) {
+		t.Error(g)
+	}
+	if strings.Contains(r.log.String(), "cret") {
+		t.Error(r.log)
+	}
+}
+
 // TestImportFromFile: an export may lie where packages may.
 func TestImportFromFile(t *testing.T) {
 	r := serve(t, nil, func(c *Config) { c.MaxImport = 1000 })

@@ -67,6 +67,7 @@ const (
 	invokePrefix = "/invoke/"
 
 	uploadsPath = "/config/uploads"
+	exportPath  = "/data/export"
 	importPath  = "/data/import"
 	restorePath = "/data/restore"
 
@@ -114,7 +115,7 @@ func (s *Server) routes() *router.Router {
 	handle(routeUploads, uploadsPath, s.listUploads, get, head)
 	handle(routeUploads, uploadsPath, s.createUpload, post)
 	handle(routeUploads, uploadsPath+"/{name}", s.named(s.deleteUpload), del)
-	handle(routeTransfer, "/data/export", s.export, get, head)
+	handle(routeTransfer, exportPath, s.export, get, head)
 	handle(routeTransfer, importPath, s.imports, post)
 	handle(routeTransfer, "/data/backup", s.backup, post)
 	handle(routeTransfer, restorePath, s.restore, post)

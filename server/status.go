@@ -73,7 +73,7 @@ func stateOf(status host.Status) pluginState {
 	state := pluginState{
 		Kind: status.Kind.String(), Name: status.Name, Version: strings.TrimPrefix(status.Version, "v"),
 		Status: status.State.String(), RefCount: map[string]int{},
-		Engine: status.Engine, Refused: list(status.Refused), Digest: status.Digest, Source: status.Source,
+		Engine: status.Engine, Refused: list(status.Refused), Digest: status.Digest, Source: status.SourceShown(),
 		Installed: status.Installed, Warnings: status.Warnings,
 		InFlight: status.InFlight, LastError: status.LastError,
 		Functions: []functionState{}, Fuel: status.Fuel,

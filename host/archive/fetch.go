@@ -23,7 +23,7 @@ type Fetched struct {
 
 // CheckURI reports whether uri is one that [Fetch] takes: http or https with a host, or file with no host and an absolute
 // path (file:///x), and the whole string ends in ".zip" as it is written here, so that x.zip?y=1 is refused. A file uri has
-// no query. The error is an [*Error] that wraps [ErrInvalidURI], and its text is exactly "invalid uri " and the uri.
+// no query. The error is an [*Error] that wraps [ErrInvalidURI], and its text is exactly "invalid uri " and the uri, [Redacted].
 func CheckURI(uri string) error {
 	_, err := parseURI(uri)
 	return err
@@ -40,7 +40,9 @@ func parseURI(uri string) (*url.URL, error) {
 	return u, nil
 }
 
-func invalidURI(uri string) error { return &Error{Err: fmt.Errorf("%w %s", ErrInvalidURI, uri)} }
+func invalidURI(uri string) error {
+	return &Error{Err: fmt.Errorf("%w %s", ErrInvalidURI, Redacted(uri))}
+}
 
 // parseAny is parseURI for a file whose name may end otherwise.
 func parseAny(uri string) (*url.URL, error) {
@@ -101,7 +103,7 @@ func FetchBeside(ctx context.Context, uri, suffix string, dst io.Writer, limits 
 	case u.RawQuery != "":
 		u.RawQuery += suffix
 	case u.Path == "": // the host's name is what ends in .zip
-		return Fetched{}, &Error{Err: downloadError(&fs.PathError{Op: "fetch", Path: uri + suffix, Err: fs.ErrNotExist})}
+		return Fetched{}, &Error{Err: downloadError(&fs.PathError{Op: "fetch", Path: Redacted(uri) + suffix, Err: fs.ErrNotExist})}
 	default:
 		u.Path += suffix
 		if u.RawPath != "" {
@@ -116,7 +118,7 @@ func FetchBeside(ctx context.Context, uri, suffix string, dst io.Writer, limits 
 func FetchFile(ctx context.Context, uri string, headers map[string]string, dst io.Writer, limits Limits) (Fetched, error) {
 	u, err := url.ParseRequestURI(uri)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return Fetched{}, &Error{Err: fmt.Errorf("%w %s", ErrInvalidURI, quote(uri))}
+		return Fetched{}, &Error{Err: fmt.Errorf("%w %s", ErrInvalidURI, quote(Redacted(uri)))}
 	}
 	return download{url: u, headers: headers, what: "the file"}.run(ctx, dst, limits.WithDefaults())
 }

@@ -85,7 +85,7 @@ func FuzzCheckURI(f *testing.F) {
 	f.Fuzz(func(t *testing.T, uri string) {
 		err := CheckURI(uri)
 		if err != nil {
-			if !errors.Is(err, ErrInvalidURI) || err.Error() != "invalid uri "+uri {
+			if !errors.Is(err, ErrInvalidURI) || err.Error() != "invalid uri "+Redacted(uri) {
 				t.Errorf("unexpected error %q", err)
 			}
 			return

@@ -25,7 +25,7 @@ func (c *Catalog) answer(q question, a *answer) {
 // offers are the URLs that a plugin host has, nil if it cannot be reached, and how long that is to be remembered.
 func (c *Catalog) offers(q question) (map[string]string, time.Duration) {
 	folder := c.folder(q.prefix, q.kind)
-	log := c.log.With("index", folder+"/"+IndexFile)
+	log := c.log.With("index", archive.Redacted(folder)+"/"+IndexFile)
 	offers, faults, err := c.fetch(folder + "/" + IndexFile)
 	switch {
 	case err == nil:
