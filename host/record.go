@@ -30,6 +30,11 @@ type Record struct {
 	Requested  []string `json:"requested,omitempty"`
 	ShellParas []string `json:"shellParas,omitempty"`
 
+	// Pinned tells that the request gave the digest, and SignatureGiven the signature
+	// that it had, if it was one: an export gives them again.
+	Pinned         bool   `json:"pinned,omitempty"`
+	SignatureGiven string `json:"signatureGiven,omitempty"`
+
 	Signature SignatureState `json:"signature,omitempty"` // as it was when it was installed
 	SignedBy  string         `json:"signedBy,omitempty"`  // the fingerprint of the key, if it is valid
 

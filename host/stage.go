@@ -168,7 +168,8 @@ type obtained struct {
 func (h *Host) obtain(ctx context.Context, req Request, work string) (got obtained, err error) {
 	if p := req.restored; p != nil {
 		got.digest, got.warnings = p.record.Digest, p.record.Warnings
-		got.proof = proof{state: p.record.Signature, signedBy: p.record.SignedBy}
+		got.proof = proof{state: p.record.Signature, signedBy: p.record.SignedBy,
+			pinned: p.record.Pinned, given: p.record.SignatureGiven}
 		return got, h.unpackRestored(ctx, p, work)
 	}
 	if req.dropped != nil {
@@ -181,6 +182,7 @@ func (h *Host) obtain(ctx context.Context, req Request, work string) (got obtain
 	if got.proof, err = h.prove(ctx, req, got.digest); err != nil {
 		return got, installError(err)
 	}
+	got.proof.keep(req)
 	if got.warnings, err = h.unpack(ctx, work); err != nil {
 		return got, installError(err)
 	}

@@ -16,13 +16,18 @@ type Ref struct {
 
 // Export returns, for every installed plugin, the request that would install it
 // again, sorted by kind and name. Of a plugin that was uploaded or dropped in,
-// File is no URI but SourceUpload or SourceDropIn.
+// File is no URI but SourceUpload or SourceDropIn. The digest and the signature are
+// there if the request to install it had them.
 func (h *Host) Export() []Request {
 	plugins := h.index.Load().sorted()
 	requests := make([]Request, 0, len(plugins))
 	for _, p := range plugins {
 		r := p.record.clone()
-		requests = append(requests, Request{Kind: r.Kind, Name: r.Name, File: r.Source, Functions: r.Requested, ShellParas: r.ShellParas})
+		req := Request{Kind: r.Kind, Name: r.Name, File: r.Source, Signature: r.SignatureGiven, Functions: r.Requested, ShellParas: r.ShellParas}
+		if r.Pinned {
+			req.SHA256 = r.Digest
+		}
+		requests = append(requests, req)
 	}
 	return requests
 }

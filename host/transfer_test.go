@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,5 +54,51 @@ func TestFetchPolicy(t *testing.T) {
 	wantError(t, err, host.CodeForbidden, "download-schemes")
 	if strings.Contains(err.Error(), "content") {
 		t.Error(err)
+	}
+}
+
+// TestExportIsTrusted: what a request said of the digest and the signature is in
+// the export, after a restart and through a backup too, so that a host that asks
+// for signatures can import it.
+func TestExportIsTrusted(t *testing.T) {
+	key, zip := newKey(t), fakeZip(t, "1")
+	uri, digest, signature := saved(t, zip), hashOf(string(zip)), strings.TrimSpace(signed(t, key, zip))
+	r := newRig(t, withFake(&fakeEngine{})) // it looks at none
+	if _, err := r.Install(t.Context(), host.Request{Name: "p", File: uri, SHA256: strings.ToUpper(digest), Signature: " " + signature + "\n"}); err != nil {
+		t.Fatal(err)
+	}
+	check := func(r *rig, what string) {
+		t.Helper()
+		if got := r.Export(); len(got) != 1 || got[0].SHA256 != digest || got[0].Signature != signature {
+			t.Errorf("%s: %+v", what, got)
+		}
+	}
+	check(r, "installed")
+	r.restart()
+	check(r, "after a restart")
+	data := backedUp(t, r)
+	if err := r.Register(t.Context(), host.Functions, "p", []string{"f"}); err != nil {
+		t.Fatal(err)
+	}
+	check(r, "after register")
+	strict := newRig(t, withSignatures(host.SignaturesRequire, key.Public()))
+	if faults := strict.Import(t.Context(), r.Export(), false); len(faults) > 0 {
+		t.Error(faults)
+	}
+	check(strict, "imported")
+	if err := strict.Drop(t.Context(), host.Functions, "p"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := strict.Restore(t.Context(), bytes.NewReader(data), 0); err != nil {
+		t.Fatal(err)
+	}
+	check(strict, "restored")
+
+	// What was not given is not there, nor what is no signature.
+	if _, err := r.Update(t.Context(), host.Request{Name: "p", File: uri, Signature: "AAAA"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Export()[0]; got.SHA256 != "" || got.Signature != "" {
+		t.Errorf("%+v", got)
 	}
 }

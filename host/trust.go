@@ -25,11 +25,23 @@ type proof struct {
 	state    SignatureState
 	signedBy string // the key's fingerprint if it is valid
 	warnings []string
+
+	pinned bool   // the request has the digest
+	given  string // the signature in the request; empty if there is none, or what is there is none
+}
+
+// keep notes what the request says, for exports.
+func (p *proof) keep(req Request) {
+	p.pinned = req.SHA256 != ""
+	if signature, err := signing.ParseSignature(req.Signature); err == nil {
+		p.given = signature.String()
+	}
 }
 
 // note puts what is known into the record of the package.
 func (p proof) note(record *Record) {
 	record.Signature, record.SignedBy = p.state, p.signedBy
+	record.Pinned, record.SignatureGiven = p.pinned, p.given
 	record.Warnings = append(record.Warnings, p.warnings...)
 }
 

@@ -61,7 +61,9 @@ func (s *Server) export(ctx *fasthttp.RequestCtx) {
 			File       string   `json:"file"`
 			ShellParas []string `json:"shellParas"`
 			Functions  []string `json:"functions,omitempty"`
-		}{req.Name, req.File, list(req.ShellParas), req.Functions})
+			SHA256     string   `json:"sha256,omitempty"`
+			Signature  string   `json:"signature,omitempty"`
+		}{req.Name, req.File, list(req.ShellParas), req.Functions, req.SHA256, req.Signature})
 		if err != nil {
 			s.fail(ctx, host.Fail(host.CodeInternal, "encode: %w", err), "")
 			return

@@ -32,6 +32,7 @@ func TestTrust(t *testing.T) {
 		{"GET", path + "/echo/status", "", 200, `~"warnings":\["the signature in the request was not looked at: .*"signature":""`},
 		{"PUT", path + "/echo", request(other), 400, "~" + digest},
 		{"PUT", path + "/echo", request(strings.ToUpper(digest)), 200, "plugin echo is updated and serves now."},
+		{"GET", "/data/export", "", 200, `~\\"sha256\\":\\"` + digest + `\\"}"`},
 		{"POST", "/invoke/echo", "x", 200, "x"},
 	})
 }
