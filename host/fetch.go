@@ -19,7 +19,7 @@ func (h *Host) fetch(ctx context.Context, req Request, path string) (digest stri
 	}
 	var fetched archive.Fetched
 	if req.Upload != nil {
-		fetched, err = archive.Receive(ctx, req.Upload, f, h.config.Archive)
+		fetched, err = archive.Receive(ctx, "the zip", req.Upload, f, h.config.Archive)
 	} else {
 		fetched, err = archive.Fetch(ctx, req.File, f, h.config.Archive)
 	}

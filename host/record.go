@@ -50,7 +50,7 @@ type Record struct {
 	Sinks   []string `json:"sinks,omitempty"`
 
 	// What a portable plugin says of its program. Executable is a file of the
-	// package: see Host.File.
+	// package, of a wasm plugin the sandboxed build: see Host.File.
 	Language   string `json:"language,omitempty"`
 	Executable string `json:"executable,omitempty"`
 	VirtualEnv string `json:"virtualEnvType,omitempty"`

@@ -77,7 +77,7 @@ func (h *Host) Restore(ctx context.Context, src io.Reader, limit Bytes) (_ Resto
 		return Restored{}, err
 	}
 	defer f.Close()
-	got, err := archive.Receive(ctx, src, f, archive.Limits{Download: left})
+	got, err := archive.Receive(ctx, "the backup", src, f, archive.Limits{Download: left})
 	switch {
 	case errors.Is(err, archive.ErrTooLarge):
 		return Restored{}, &Error{Code: CodeTooLarge, Err: err}

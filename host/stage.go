@@ -130,7 +130,10 @@ func newRecord(req Request, pkg *Package, got obtained, folder string, old *plug
 		}
 	}
 	got.proof.note(&record)
-	if req.Kind == Portables {
+	switch req.Kind {
+	case Wasm:
+		record.Executable = pkg.Wasm()
+	case Portables:
 		record.Sources, record.Sinks = slices.Clone(m.Sources), slices.Clone(m.Sinks)
 		record.Language, record.Executable, record.VirtualEnv, record.Env = m.Language, m.Executable, m.VirtualEnv, m.Env
 	}

@@ -37,7 +37,7 @@ func CheckFileName(name string) error {
 // (name, a source that breaks off), CodeTooLarge, CodeUnavailable (a full disk).
 func (h *Host) SaveUpload(ctx context.Context, name string, content io.Reader) (path string, err error) {
 	return h.saveUpload(ctx, name, func(ctx context.Context, f *os.File) error {
-		_, err := archive.Receive(ctx, content, f, h.config.Archive)
+		_, err := archive.Receive(ctx, "the file", content, f, h.config.Archive)
 		return err
 	})
 }

@@ -110,7 +110,7 @@ func (s *Server) described(r host.Record) any {
 	case host.Portables:
 		return s.portable(r)
 	case host.Wasm:
-		return wasmDescription{r.Name, r.Version, s.host.File(r, r.Name+".wasm"), r.Engine, list(r.Functions)}
+		return s.wasm(r)
 	}
 	return native(r)
 }
@@ -129,6 +129,10 @@ func (s *Server) portable(r host.Record) portableDescription {
 		VirtualEnv: r.VirtualEnv, Env: r.Env, Sources: list(r.Sources), Sinks: list(r.Sinks), Functions: list(r.Functions)}
 }
 
+func (s *Server) wasm(r host.Record) wasmDescription {
+	return wasmDescription{r.Name, r.Version, s.host.File(r, r.Executable), r.Engine, list(r.Functions)}
+}
+
 // detailed is a plugin with all that a list tells of it.
 func (s *Server) detailed(status host.Status) any {
 	r := status.Record
@@ -144,7 +148,7 @@ func (s *Server) detailed(status host.Status) any {
 		return struct {
 			wasmDescription
 			details
-		}{wasmDescription{r.Name, r.Version, s.host.File(r, r.Name+".wasm"), r.Engine, list(r.Functions)}, d}
+		}{s.wasm(r), d}
 	}
 	return struct {
 		description

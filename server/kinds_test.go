@@ -25,6 +25,7 @@ func TestKinds(t *testing.T) {
 		"mirror.wasm": "echo-mirror", "sources/random.yaml": "",
 	})
 	r.zip("fib.zip", map[string]string{"fib.wasm": "echo-fib", "fib.json": `{"version":"v1","functions":["echo-fib"],"wasmEngine":"wasmedge"}`})
+	r.zip("linked.zip", map[string]string{"build/main.wasm": "echo-linked", "linked.json": `{"wasm":{"modules":[{"path":"build/main.wasm"}]}}`})
 	files := "file://" + r.dir
 	plugins := filepath.Join(r.dir, "data", "plugins")
 
@@ -93,6 +94,11 @@ func TestKinds(t *testing.T) {
 		{"POST", "/plugins/functions", `{"name":"fib","file":"${FILES}/fib.zip"}`, 400, `~function name echo-fib already exists`},
 		{"DELETE", wasm + "/fib", "", 200, "wasm plugin fib is deleted"},
 		{"GET", wasm, "", 200, "[]"},
+
+		{"POST", wasm, `{"name":"linked","file":"${FILES}/linked.zip"}`, 201, "wasm plugin linked is created"},
+		{"GET", wasm + "/linked", "", 200, `~"wasmFile":"[^"]*/wasm/linked/[^"]*/build/main.wasm"`},
+		{"GET", wasm + "?detail=1", "", 200, `~"wasmFile":"[^"]*/build/main.wasm"`},
+		{"DELETE", wasm + "/linked", "", 200, "wasm plugin linked is deleted"},
 
 		{"POST", "/plugins/functions", `{"name":"echo","file":"${FILES}/echo.zip"}`, 201, "functions plugin echo is created"},
 		{"DELETE", "/plugins/functions/nope?stop=1", "", 404, `~not exist`},

@@ -133,9 +133,9 @@ func TestUploadOnTheWire(t *testing.T) {
 		not        string
 	}{
 		{"cut off", head(at, length(len(zip))) + zip[:20], stop, []string{"HTTP/1.1 400", "fail to download file upload", "Connection: close"}, "\r\n\r\nHTTP"},
-		{"never goes on", head(at, length(len(zip))) + zip[:20], nil, []string{"HTTP/1.1 408", "9408", "did not arrive in time"}, ""},
-		{"a backup that never goes on", head("/data/restore", length(len(zip))) + zip[:20], nil, []string{"HTTP/1.1 408", "9408", "did not arrive in time"}, ""},
-		{"a file that never goes on", head("/config/uploads?name=x", length(len(zip))) + zip[:20], nil, []string{"HTTP/1.1 408", "9408"}, ""},
+		{"never goes on", head(at, length(len(zip))) + zip[:20], nil, []string{"HTTP/1.1 408", "9408", "reading the zip failed after 20 bytes: the body did not arrive in time"}, ""},
+		{"a backup that never goes on", head("/data/restore", length(len(zip))) + zip[:20], nil, []string{"HTTP/1.1 408", "9408", "reading the backup failed after 20 bytes: the body did not arrive in time"}, ""},
+		{"a file that never goes on", head("/config/uploads?name=x", length(len(zip))) + zip[:20], nil, []string{"HTTP/1.1 408", "9408", "upload error: reading the file failed after 20 bytes"}, ""},
 		{"a form that never goes on", strings.Replace(head("/config/uploads", length(1000)), "application/zip", "multipart/form-data; boundary=b", 1) + "--b\r\n", nil, []string{"HTTP/1.1 408", "9408"}, ""},
 		{"chunks that are none", head(at, "Transfer-Encoding: chunked\r\n") + "zz\r\n", stop, []string{"HTTP/1.1 400", "chunk"}, ""},
 		{"too long", head(at, length(2<<20)) + zip, nil, []string{"HTTP/1.1 413", "at most 1MiB"}, ""},
