@@ -7,16 +7,26 @@ import (
 )
 
 // sayChanges shows an answer that lists what was done to plugins, under keys such as "installed", and under "failed" what
-// could not be done, by plugin. That is the error.
+// could not be done, by plugin, and under "uploads" which uploaded files could not be restored, if it was a restore. These
+// are the error.
 func (a *app) sayChanges(answer answer, done ...string) error {
 	lists := map[string]json.RawMessage{}
-	var failed map[string]string
+	var failed, uploads map[string]string
 	err := json.Unmarshal(answer.body, &lists)
 	if err == nil {
 		err = json.Unmarshal(lists["failed"], &failed)
 	}
+	if of := lists["uploads"]; err == nil && of != nil {
+		err = json.Unmarshal(of, &uploads)
+	}
 	if err != nil {
 		return fail(exitFailure, "the host answered something that is not Berth's: %w", err)
+	}
+	if failed == nil {
+		failed = map[string]string{}
+	}
+	for name, fault := range uploads {
+		failed["uploads/"+name] = fault
 	}
 	if a.json {
 		return errors.Join(a.show(answer.body), failures(failed))

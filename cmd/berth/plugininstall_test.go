@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -155,5 +156,27 @@ func TestRestoreKeys(t *testing.T) {
 			t.Errorf("%s: %d %s", flag, code, stderr)
 		}
 		stop()
+	}
+}
+
+// TestRestoreInPart: what could not be restored, plugins and uploaded files, is said, and the exit code tells it.
+func TestRestoreInPart(t *testing.T) {
+	body := ""
+	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }))
+	defer host.Close()
+	backup := writeFile(t, filepath.Join(t.TempDir(), "backup.zip"), "x")
+	for _, test := range []struct {
+		body, want string
+		code       exitCode
+	}{
+		{`{"restored":["functions/p"],"dropped":[],"failed":{},"uploads":{}}`, "", 0},
+		{`{"restored":[],"dropped":[],"failed":{"functions/p":"no room"},"uploads":{}}`, "functions/p: no room", exitRefused},
+		{`{"restored":[],"dropped":[],"failed":{},"uploads":{"a.txt":"no room"}}`, "uploads/a.txt: no room", exitRefused},
+	} {
+		body = test.body
+		code, _, stderr := berth(t, []string{"BERTH_HOST=" + host.URL}, "restore", backup)
+		if code != int(test.code) || !strings.Contains(stderr, test.want) {
+			t.Errorf("%s: %d %s", test.body, code, stderr)
+		}
 	}
 }
