@@ -42,6 +42,10 @@ type Manifest struct {
 	Capabilities Capabilities        `json:"capabilities,omitzero"`
 	Processes    int                 `json:"processes,omitempty"`
 
+	// Concurrency says whether a native plugin may be called by several callers
+	// at a time: "serial" (the same as empty) or "parallel".
+	Concurrency string `json:"concurrency,omitempty"`
+
 	// Preload loads the plugin at start instead of at its first call.
 	Preload bool `json:"preload,omitempty"`
 
@@ -157,6 +161,7 @@ func (m *Manifest) validate() error {
 		}
 	}
 	oneOf("engine", m.Engine, "wasm", "native", "portable")
+	oneOf("concurrency", m.Concurrency, "serial", "parallel")
 	oneOf("wasm.abi", m.Wasm.ABI, "numeric", "berth", "extism", "command", "wapc")
 	oneOf("wasm.isolation", m.Wasm.Isolation, "keep", "fresh", "instance")
 	oneOf("wasm.compiler", m.Wasm.Compiler, "compiler", "interpreter")
