@@ -87,6 +87,7 @@ type file struct {
 	abi     elf.OSABI
 	form    elf.Type
 	header  elf.Header64 // also of a 32-bit file
+	loads   []elf.Prog64 // what readSegments found to be loaded
 }
 
 // read reads n bytes, which the caller has bounded. What lies beyond the file's
@@ -172,6 +173,7 @@ func (f *file) readSegments() (map[elf.ProgType]elf.Prog64, error) {
 			if s.Off > uint64(f.size) || s.Filesz > uint64(f.size)-s.Off {
 				return nil, fmt.Errorf("it is cut off, or damaged: part of what is loaded lies behind its end, at byte %d", f.size)
 			}
+			f.loads = append(f.loads, s)
 		case elf.PT_INTERP, elf.PT_DYNAMIC:
 			if _, twice := single[kind]; twice {
 				return nil, fmt.Errorf("it is damaged: it has two program headers of type %v", kind)
@@ -190,7 +192,7 @@ func (f *file) segment(data []byte) (s elf.Prog64, err error) {
 	}
 	var narrow elf.Prog32
 	_, err = binary.Decode(data, f.order, &narrow)
-	return elf.Prog64{Type: narrow.Type, Off: uint64(narrow.Off), Filesz: uint64(narrow.Filesz)}, err
+	return elf.Prog64{Type: narrow.Type, Off: uint64(narrow.Off), Vaddr: uint64(narrow.Vaddr), Filesz: uint64(narrow.Filesz)}, err
 }
 
 func (f *file) readPath(s elf.Prog64) (string, error) {

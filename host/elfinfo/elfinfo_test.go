@@ -210,6 +210,10 @@ func FuzzRead(f *testing.F) {
 		if err == nil && (info.Target.OS == "" || info.Target.Arch == "" || len(info.Interpreter) > maxPath || len(info.Target.String()) > 100) {
 			t.Errorf("%+v", info)
 		}
+		r.n = 0
+		if libc, err := ReadLibc(r, int64(len(data))); r.n > 200<<10 || err != nil && libc != NoLibc {
+			t.Errorf("%s, %v; %d bytes were read", libc, err, r.n)
+		}
 	})
 }
 
