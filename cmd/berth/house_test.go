@@ -70,6 +70,7 @@ var allowed = []edge{
 	{"berth/cmd/berth", "berth/host/lookup", "it wires everything"},
 	{"berth/cmd/berth", "berth/sandbox", "it wires everything"},
 	{"berth/cmd/berth", "berth/native", "it wires everything"},
+	{"berth/cmd/berth", "berth/native/goplugin", "it builds plugins that fit it"},
 	{"berth/cmd/berth", "berth/portable", "it wires everything"},
 	{"berth/cmd/berth", "berth/server", "it wires everything"},
 	{"berth/cmd/berth", "github.com/spf13", "the command line"},

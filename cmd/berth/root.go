@@ -91,7 +91,7 @@ func (a *app) rootCommand() *cobra.Command {
 	}
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 100"))
 	root.AddCommand(a.serveCommand(), a.configCommand(), a.pluginCommand(), a.invokeCommand(), a.exportCommand(), a.importCommand(),
-		a.backupCommand(), a.restoreCommand(), a.uploadCommand(), a.stopCommand(), a.packCommand(),
+		a.backupCommand(), a.restoreCommand(), a.uploadCommand(), a.stopCommand(), a.packCommand(), a.buildPluginCommand(),
 		a.keygenCommand(), a.signCommand(), a.verifyCommand(), a.tokenCommand(), a.versionCommand(), exitCodesTopic())
 	return root
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -98,10 +99,28 @@ func loadError(err error) error {
 	case strings.Contains(text, "plugin already loaded"):
 		return host.Fail(host.CodeConflict, "a plugin with the same plugin path is loaded already, and what is loaded stays: the host must restart for the change to take effect; "+
 			"a build by berth build-plugin <folder> has a path of its own and loads beside the old one")
-	case strings.Contains(text, "different version of package"):
+	case foreignPackage(text):
+		return host.Fail(host.CodeConflict, "%w, which a plugin that was loaded before brought along, and what is loaded stays: the host must restart for the change to take effect", err)
+	case strings.Contains(text, differentVersion):
 		return host.Fail(host.CodeInvalid, "%w: build it with berth build-plugin <folder>", err)
 	}
 	return host.Fail(host.CodeInvalid, "%w", err)
+}
+
+const differentVersion = "plugin was built with a different version of package "
+
+// foreignPackage tells whether the error is about a package that is none of the
+// host's: of two versions of it the runtime takes the one that came first, from
+// another plugin.
+func foreignPackage(text string) bool {
+	_, path, is := strings.Cut(text, differentVersion)
+	path, _, _ = strings.Cut(path, " ")
+	first, _, _ := strings.Cut(path, "/")
+	own, err := HostBuild()
+	if !is || err != nil || len(own.Modules) == 0 || !strings.Contains(first, ".") {
+		return false
+	}
+	return !slices.ContainsFunc(own.Modules, func(m Module) bool { return path == m.Path || strings.HasPrefix(path, m.Path+"/") })
 }
 
 // identify returns the path without symbolic links, and the digest of the file.
