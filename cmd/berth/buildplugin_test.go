@@ -4,7 +4,6 @@ package main
 
 import (
 	"archive/zip"
-	"bytes"
 	"encoding/json"
 	"io/fs"
 	"os"
@@ -62,14 +61,6 @@ func writeFiles(t *testing.T, dir string, files map[string]string) {
 			t.Fatal(err)
 		}
 	}
-}
-
-// runBerth runs the command in this process.
-func runBerth(t *testing.T, args ...string) (code exitCode, out, said string) {
-	t.Helper()
-	var stdout, stderr bytes.Buffer
-	code = (&app{args: args, out: &stdout, errOut: &stderr}).execute(t.Context())
-	return code, stdout.String(), stderr.String()
 }
 
 func wantBuilt(t *testing.T, args ...string) {

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"berth/native/goplugin"
 )
 
 // owedSteps are the recorded steps that this version does not answer as it
@@ -114,11 +116,19 @@ func replayed(out string) map[string]*playedStep {
 	return steps
 }
 
-// buildEcho builds the native plugin of the recorded requests.
+// buildEcho builds the native plugin of the recorded requests: a Go plugin, or
+// where the host cannot load any, a library.
 func buildEcho(t *testing.T) (file string) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "echo.so")
-	build(t, "cc", "-shared", "-fPIC", "-o", file, filepath.Join("testdata", "conformance", "echo.c"))
+	source := filepath.Join("testdata", "conformance", "echo")
+	if own, err := goplugin.HostBuild(); err != nil || own.Settings["CGO_ENABLED"] != "1" || own.Settings["GOOS"] != "linux" {
+		build(t, "cc", "-shared", "-fPIC", "-o", file, source+".c")
+		return file
+	}
+	if code, out, said := runBerth(t, "build-plugin", source, "-o", file); code != exitOK {
+		t.Fatalf("%d: %s%s", code, out, said)
+	}
 	return file
 }
 

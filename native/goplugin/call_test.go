@@ -99,8 +99,25 @@ func TestSymbols(t *testing.T) {
 	} {
 		_, err := l.Function(name)
 		wantError(t, err, host.CodeInvalid, words)
-		_, err = Open(t.Context(), Options{Path: build(t, functions), Package: pack(t), Functions: []string{"echo", name}, Opened: rig.opened})
+		wanted := []string{"echo", name}
+		if name == "missing" {
+			wanted = []string{name, name}
+		}
+		_, err = openFile(t, build(t, functions), wanted...)
 		wantError(t, err, host.CodeInvalid, words)
+	}
+}
+
+// TestAbsent: eKuiper registers names that the plugin knows nothing of, and so a
+// call of them fails, and not the plugin.
+func TestAbsent(t *testing.T) {
+	l := open(t, functions, []string{"twin", "echo"})
+	f := bind(t, l, "twin")
+	wantFail(t, f, `[1]`, host.CodeInvalid, `the plugin exports no symbol Twin, which has to be there for "twin"`)
+	wantCall(t, bind(t, l, "echo"), `[1]`, `1`)
+	_ = bind(t, l, "twin")
+	if s := l.Status(); f.Encoding() != host.EncodingJSON || s.Instances != 1 || s.Notes[len(s.Notes)-1] != "the plugin exports no symbols for the functions twin: calls of them fail" {
+		t.Errorf("%+v", s)
 	}
 }
 

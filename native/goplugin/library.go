@@ -2,9 +2,11 @@ package goplugin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"berth/host"
@@ -20,8 +22,9 @@ type Library struct {
 	symbols symbols
 	env     *environment // what all contexts share
 
-	mu        sync.Mutex // guards functions
+	mu        sync.Mutex // guards what follows
 	functions map[string]*function
+	absent    []string
 
 	calls calls
 }
@@ -32,8 +35,8 @@ type Library struct {
 //
 // # Errors
 //
-// CodeInvalid: the file cannot be loaded, an init function panicked, or a
-// function is not there or of a wrong type. CodeConflict: a plugin of the same
+// CodeInvalid: the file cannot be loaded, an init function panicked, none of the
+// functions is there, or one is of a wrong type. CodeConflict: a plugin of the same
 // path but other contents is loaded: the host must restart. CodeTimeout,
 // CodeCanceled: the init functions do not end.
 func Open(ctx context.Context, o Options) (*Library, error) {
@@ -50,10 +53,16 @@ func newLibrary(o Options, from symbols) (*Library, error) {
 	}
 	l := &Library{options: o, symbols: from, functions: map[string]*function{}, calls: newCalls()}
 	l.env = newEnvironment(o)
+	var missing []error
 	for _, name := range o.Functions {
-		if _, err := l.function(name); err != nil {
+		if _, err := l.function(name); errors.Is(err, errNoSymbol) {
+			missing = append(missing, err)
+		} else if err != nil {
 			return nil, err
 		}
+	}
+	if len(missing) > 0 && len(l.functions) == 0 {
+		return nil, missing[0]
 	}
 	return l, nil
 }
@@ -62,8 +71,36 @@ func newLibrary(o Options, from symbols) (*Library, error) {
 // symbols are functions.
 func (*Library) Functions() []string { return nil }
 
-// Function implements host.Module. A name gives the same object each time.
-func (l *Library) Function(name string) (host.Function, error) { return l.function(name) }
+// Function implements host.Module. A name gives the same object each time. Where
+// one function is there, others may be missing, since eKuiper registers any name:
+// it is a call of them that fails.
+func (l *Library) Function(name string) (host.Function, error) {
+	f, err := l.function(name)
+	if err == nil {
+		return f, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !errors.Is(err, errNoSymbol) || len(l.functions) == 0 {
+		return nil, err
+	}
+	if !slices.Contains(l.absent, name) {
+		l.absent = append(l.absent, name)
+	}
+	return absent{err, l.options.Package.Encoding(name, host.EncodingJSON)}, nil
+}
+
+// absent is a function that the plugin does not have.
+type absent struct {
+	err      error
+	encoding host.Encoding
+}
+
+// Encoding implements host.Function.
+func (a absent) Encoding() host.Encoding { return a.encoding }
+
+// Call implements host.Function: it fails.
+func (a absent) Call(_ context.Context, dst, _ []byte) ([]byte, error) { return dst, a.err }
 
 func (l *Library) function(name string) (*function, error) {
 	l.mu.Lock()
@@ -98,6 +135,9 @@ func (l *Library) Status() host.ModuleStatus {
 	status.Notes = []string{
 		fmt.Sprintf("the code of %s stays mapped until the host ends: Go cannot unload it", filepath.Base(l.options.Path)),
 		"a call over its time is answered when it returns, and a fault that is no panic of a call ends the host",
+	}
+	if len(l.absent) > 0 {
+		status.Notes = append(status.Notes, fmt.Sprintf("the plugin exports no symbols for the functions %s: calls of them fail", strings.Join(l.absent, ", ")))
 	}
 	return status
 }

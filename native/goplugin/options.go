@@ -9,8 +9,8 @@ type Options struct {
 	// Package is the package that the build lies in: its name, limits, manifest
 	// and log hold, and its folder is the root path of contexts.
 	Package *host.Package
-	// Functions are those that have to be there; without any, only those that
-	// are asked for are looked up.
+	// Functions are those that are wanted: one has to be there at least, and none
+	// of a wrong type. Without any, only those that are asked for are looked up.
 	Functions []string
 	// State keeps what the functions want to find again. Without it, it is kept
 	// in memory until the library is closed.

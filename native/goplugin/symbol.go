@@ -20,13 +20,15 @@ const (
 	sinkType     = "api.Sink"
 )
 
+var errNoSymbol = errors.New("the plugin exports no symbol")
+
 // find finds the symbol of a name: the name with its first letter in upper case,
 // and the suffix. It is a T, or a function that makes one.
 func find[T any](from symbols, name, suffix, contract string) (m made[T], err error) {
 	symbol := host.Exported(name) + suffix
 	v, err := from.lookup(symbol)
 	if err != nil {
-		return m, host.Fail(host.CodeInvalid, "the plugin exports no symbol %s, which has to be there for %q", symbol, name)
+		return m, host.Fail(host.CodeInvalid, "%w %s, which has to be there for %q", errNoSymbol, symbol, name)
 	}
 	if !m.take(v) && !m.take(variable(v)) {
 		return m, host.Fail(host.CodeInvalid, "the symbol %s is of type %T: it has to be a %s, or a func() %[3]s", symbol, v, contract)
