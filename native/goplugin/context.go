@@ -32,6 +32,7 @@ type streamContext struct {
 	rule, op      string
 	instance, run int
 	values        values
+	call          bool      // it ends by end; others end with the parent
 	deadline      time.Time // of a call; zero: only the parent's
 	parent        context.Context
 
@@ -60,7 +61,7 @@ type functionContext struct {
 
 // call makes the context of a call. Who makes it ends it.
 func (e *environment) call(ctx context.Context, f *function) *functionContext {
-	return &functionContext{streamContext{env: e, rule: e.rule, op: f.name, parent: ctx, values: kept{e.state, f.name}}, f.id}
+	return &functionContext{streamContext{env: e, rule: e.rule, op: f.name, call: true, parent: ctx, values: kept{e.state, f.name}}, f.id}
 }
 
 // GetFuncId implements api.FunctionContext: the function's place in the plugin.
@@ -84,12 +85,15 @@ func (c *streamContext) context() context.Context {
 	if c.derived != nil {
 		return c.derived
 	}
-	if c.deadline.IsZero() {
+	switch {
+	case !c.call:
+		c.derived = c.parent
+	case c.deadline.IsZero():
 		c.derived, c.cancel = context.WithCancel(c.parent)
-	} else {
+	default:
 		c.derived, c.cancel = context.WithDeadline(c.parent, c.deadline)
 	}
-	if c.ended {
+	if c.ended && c.cancel != nil {
 		c.cancel()
 	}
 	return c.derived

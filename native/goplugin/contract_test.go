@@ -120,7 +120,7 @@ func TestWithMetaTakesTheStore(t *testing.T) {
 // that they were made of.
 func TestContextEnds(t *testing.T) {
 	c := newTestContext()
-	c.parent = t.Context()
+	c.parent, c.call = t.Context(), true
 	child, cancel := c.WithInstance(1).WithCancel()
 	defer cancel()
 	if c.Err() != nil || child.Err() != nil {
@@ -130,11 +130,11 @@ func TestContextEnds(t *testing.T) {
 	<-c.Done()
 	<-child.Done()
 	late := newTestContext()
-	late.parent = t.Context()
+	late.parent, late.call = t.Context(), true
 	late.end()
 	<-late.Done()
 	timed := newTestContext()
-	timed.parent, timed.deadline = t.Context(), time.Now().Add(time.Millisecond)
+	timed.parent, timed.call, timed.deadline = t.Context(), true, time.Now().Add(time.Millisecond)
 	<-timed.Done()
 	if deadline, ok := timed.Deadline(); !ok || deadline != timed.deadline || timed.Err() == nil {
 		t.Errorf("%v, %v", deadline, timed.Err())
