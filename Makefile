@@ -8,7 +8,7 @@ COUNT   ?= 6
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: help build run test race lint fuzz soak bench bench-http bench-sandbox bench-interrupt bench-budget bench-peers examples c assemblyscript rust guests conformance clean
+.PHONY: help build run test race lint fuzz soak bench bench-http bench-sandbox bench-interrupt bench-budget bench-native bench-peers examples c assemblyscript rust guests conformance clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench-interrupt: ## deadlines of guests that run away, and the garbage collector
 
 bench-budget: ## 10,000 installed plugins and a budget for 200
 	$(GO) test -run '^$$' -bench Budget -benchtime 1x -timeout 20m ./bench
+
+bench-native: ## native plugins against the same code called plainly
+	$(GO) test -run '^$$' -bench Call -count $(COUNT) ./native/goplugin
 
 bench-peers: ## the same Extism plugins in the Extism Go SDK and in Berth
 	@mkdir -p bin

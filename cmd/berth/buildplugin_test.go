@@ -65,7 +65,7 @@ func writeFiles(t *testing.T, dir string, files map[string]string) {
 
 func wantBuilt(t *testing.T, args ...string) {
 	t.Helper()
-	if code, out, said := runBerth(t, append([]string{"build-plugin"}, args...)...); code != exitOK || !strings.HasPrefix(out, "built ") {
+	if code, out, said := command(t, "", append([]string{"build-plugin"}, args...)...); exitCode(code) != exitOK || !strings.HasPrefix(out, "built ") {
 		t.Fatalf("%d: %s%s", code, out, said)
 	}
 }
@@ -180,7 +180,7 @@ func TestBuildPluginRefuses(t *testing.T) {
 		writeFiles(t, dir, c.files)
 		t.Setenv("GOPROXY", "off")
 		out := filepath.Join(t.TempDir(), "out.so")
-		if code, _, said := runBerth(t, "build-plugin", dir, "-o", out); code != c.code || !strings.Contains(said, c.says) {
+		if code, _, said := command(t, "", "build-plugin", dir, "-o", out); exitCode(code) != c.code || !strings.Contains(said, c.says) {
 			t.Errorf("%s: %d, %q; want %d, %q", name, code, said, c.code, c.says)
 		}
 		if _, err := os.Stat(out); err == nil {
@@ -188,12 +188,12 @@ func TestBuildPluginRefuses(t *testing.T) {
 		}
 	}
 	dir := greeter(t)
-	if code, _, said := runBerth(t, "build-plugin", dir, "--name", "no/name"); code == exitOK {
+	if code, _, said := command(t, "", "build-plugin", dir, "--name", "no/name"); exitCode(code) == exitOK {
 		t.Error(said)
 	}
 	bin := t.TempDir()
 	t.Setenv("PATH", bin)
-	if code, _, said := runBerth(t, "build-plugin", dir); code != exitFailure || !strings.Contains(said, "there is no go command: install "+b.Go) {
+	if code, _, said := command(t, "", "build-plugin", dir); exitCode(code) != exitFailure || !strings.Contains(said, "there is no go command: install "+b.Go) {
 		t.Errorf("%d, %q", code, said)
 	}
 	fake := func(version, cc string) {
@@ -204,20 +204,20 @@ func TestBuildPluginRefuses(t *testing.T) {
 		}
 	}
 	fake("go1.2.3", "cc")
-	if code, _, said := runBerth(t, "build-plugin", dir); code != exitRefused || !strings.Contains(said, "the go command is of go1.2.3") || !strings.Contains(said, "GOTOOLCHAIN="+b.Go) {
+	if code, _, said := command(t, "", "build-plugin", dir); exitCode(code) != exitRefused || !strings.Contains(said, "the go command is of go1.2.3") || !strings.Contains(said, "GOTOOLCHAIN="+b.Go) {
 		t.Errorf("%d, %q", code, said)
 	}
 	fake(b.Go, "nocc -m64")
-	if code, _, said := runBerth(t, "build-plugin", dir); code != exitFailure || !strings.Contains(said, "there is no C compiler nocc") {
+	if code, _, said := command(t, "", "build-plugin", dir); exitCode(code) != exitFailure || !strings.Contains(said, "there is no C compiler nocc") {
 		t.Errorf("%d, %q", code, said)
 	}
 }
 
 // TestPluginEnv: what it prints is what a plugin needs.
 func TestPluginEnv(t *testing.T) {
-	code, out, _ := runBerth(t, "version", "--plugin-env", "--json")
+	code, out, _ := command(t, "", "version", "--plugin-env", "--json")
 	var e pluginEnv
-	if err := json.Unmarshal([]byte(out), &e); err != nil || code != exitOK {
+	if err := json.Unmarshal([]byte(out), &e); err != nil || exitCode(code) != exitOK {
 		t.Fatalf("%d, %v: %s", code, err, out)
 	}
 	contract := func(m goplugin.Module) bool {
@@ -226,7 +226,7 @@ func TestPluginEnv(t *testing.T) {
 	if e.Go != runtime.Version() || !slices.Contains(e.Flags, "-buildmode=plugin") || !slices.Contains(e.Environ, "GOARCH="+runtime.GOARCH) || !slices.ContainsFunc(e.Modules, contract) {
 		t.Errorf("%+v", e)
 	}
-	_, out, _ = runBerth(t, "version", "--plugin-env")
+	_, out, _ = command(t, "", "version", "--plugin-env")
 	if !strings.Contains(out, " go build -buildmode=plugin ") || !strings.Contains(out, "\ngithub.com/lf-edge/ekuiper/contract/v2 v") {
 		t.Error(out)
 	}

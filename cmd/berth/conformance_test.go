@@ -126,7 +126,7 @@ func buildEcho(t *testing.T) (file string) {
 		build(t, "cc", "-shared", "-fPIC", "-o", file, source+".c")
 		return file
 	}
-	if code, out, said := runBerth(t, "build-plugin", source, "-o", file); code != exitOK {
+	if code, out, said := command(t, "", "build-plugin", source, "-o", file); exitCode(code) != exitOK {
 		t.Fatalf("%d: %s%s", code, out, said)
 	}
 	return file

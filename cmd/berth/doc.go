@@ -1,21 +1,22 @@
 // Command berth is the plugin host, and the tool that talks to one.
 //
-//	berth serve      run the host
-//	berth config     print the effective configuration as a berth.yaml
-//	berth plugin     create, list, describe, update, register, drop plugins; their status and logs; prebuilt ones; reload
-//	berth invoke     call a function
-//	berth export     write down what is installed
-//	berth import     install what export wrote down
-//	berth backup     save all that a running host keeps
-//	berth restore    make a host what it was when a backup was made
-//	berth upload     put files on a host, list and drop them
-//	berth stop       end a running host
-//	berth pack       make a package of a folder, or a plugin host of many packages
-//	berth keygen     make a pair of keys to sign packages with
-//	berth sign       sign a package
-//	berth verify     check the signature of a package
-//	berth token      make a token that callers show
-//	berth version    say what this binary is
+//	berth serve         run the host
+//	berth config        print the effective configuration as a berth.yaml
+//	berth plugin        create, list, describe, update, register, drop plugins; their status and logs; prebuilt ones; reload
+//	berth invoke        call a function
+//	berth export        write down what is installed
+//	berth import        install what export wrote down
+//	berth backup        save all that a running host keeps
+//	berth restore       make a host what it was when a backup was made
+//	berth upload        put files on a host, list and drop them
+//	berth stop          end a running host
+//	berth pack          make a package of a folder, or a plugin host of many packages
+//	berth build-plugin  build a Go plugin that fits this host
+//	berth keygen        make a pair of keys to sign packages with
+//	berth sign          sign a package
+//	berth verify        check the signature of a package
+//	berth token         make a token that callers show
+//	berth version       say what this binary is
 //
 // # Configuration
 //

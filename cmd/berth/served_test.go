@@ -273,11 +273,3 @@ func (s served) inFlight(server *slowServer) (end func()) {
 	<-server.arrived
 	return func() { <-done }
 }
-
-// runBerth runs the command in this process.
-func runBerth(t *testing.T, args ...string) (code exitCode, out, said string) {
-	t.Helper()
-	var stdout, stderr bytes.Buffer
-	code = (&app{args: args, out: &stdout, errOut: &stderr}).execute(t.Context())
-	return code, stdout.String(), stderr.String()
-}
