@@ -4,9 +4,11 @@ package main
 
 import (
 	"archive/zip"
+	"bytes"
 	"encoding/json"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -210,6 +212,70 @@ func TestBuildPluginRefuses(t *testing.T) {
 	fake(b.Go, "nocc -m64")
 	if code, _, said := command(t, "", "build-plugin", dir); exitCode(code) != exitFailure || !strings.Contains(said, "there is no C compiler nocc") {
 		t.Errorf("%d, %q", code, said)
+	}
+}
+
+// TestBuildPluginNeedsLater: a plugin that cannot do with the host's version of a
+// module is refused. The modules come from a proxy of files and, those that the
+// host has, from the module cache.
+func TestBuildPluginNeedsLater(t *testing.T) {
+	const sys = "golang.org/x/sys"
+	cache, err := exec.Command("go", "env", "GOMODCACHE").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy, modules := t.TempDir(), filepath.Join(t.TempDir(), "modules")
+	publish(t, proxy, "example.com/dep", "v1.0.0", map[string]string{
+		"go.mod": "module example.com/dep\n\ngo 1.24\n\nrequire " + sys + " v0.999.0\n", "dep.go": "package dep\n\nimport _ \"" + sys + "/later\"\n",
+	})
+	publish(t, proxy, sys, "v0.999.0", map[string]string{"go.mod": "module " + sys + "\n\ngo 1.24\n", "later/later.go": "package later\n"})
+	t.Setenv("GOMODCACHE", modules)
+	t.Setenv("GOPROXY", "file://"+proxy+",file://"+strings.TrimSpace(string(cache))+"/cache/download,off")
+	t.Setenv("GONOSUMDB", "example.com/*")
+	t.Cleanup(func() { makeWritable(t, modules) })
+	dir := filepath.Join(t.TempDir(), "plugin")
+	writeFiles(t, dir, map[string]string{
+		"go.mod": "module plugin\n\ngo 1.24\n\nrequire example.com/dep v1.0.0\n", "plugin.go": "package main\n\nimport _ \"example.com/dep\"\n",
+	})
+	code, _, said := command(t, "", "build-plugin", dir, "-o", filepath.Join(t.TempDir(), "out.so"))
+	if exitCode(code) != exitRefused || !strings.Contains(said, "the plugin uses, or something that it uses needs, "+sys+" v0.999.0, and this berth has v0.") {
+		t.Errorf("%d, %q", code, said)
+	}
+}
+
+// publish puts a module into a proxy.
+func publish(t *testing.T, proxy, path, version string, files map[string]string) {
+	t.Helper()
+	var module bytes.Buffer
+	z := zip.NewWriter(&module)
+	for name, text := range files {
+		w, err := z.Create(path + "@" + version + "/" + name)
+		if err == nil {
+			_, err = w.Write([]byte(text))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	writeFiles(t, filepath.Join(proxy, path, "@v"), map[string]string{
+		"list": version + "\n", version + ".info": `{"Version":"` + version + `"}`, version + ".mod": files["go.mod"], version + ".zip": module.String(),
+	})
+}
+
+// makeWritable lets a module cache be removed.
+func makeWritable(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			err = os.Chmod(path, 0o700)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

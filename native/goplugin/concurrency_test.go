@@ -32,7 +32,16 @@ func TestOneAtATime(t *testing.T) {
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = f.Call(canceled, nil, []byte(`[]`))
-	wantError(t, err, host.CodeCanceled, "while it waited for its turn")
+	wantError(t, err, host.CodeCanceled, "context canceled")
+	waiting, cancel := context.WithCancel(t.Context())
+	gaveUp := make(chan error)
+	go func() {
+		_, err := f.Call(waiting, nil, []byte(`[]`))
+		gaveUp <- err
+	}()
+	enginetest.WaitFor(t, time.Minute, func() bool { return l.Status().Busy == 2 })
+	cancel()
+	wantError(t, <-gaveUp, host.CodeCanceled)
 	wantCall(t, bind(t, l, "echo"), `[1]`, `1`) // another function
 	if s := l.Status(); s.Busy != 1 || s.Instances != 2 || s.Form != "native, Go plugin, in process" {
 		t.Errorf("%+v", s)
@@ -56,6 +65,26 @@ func TestOneAtATime(t *testing.T) {
 	}
 	_, err = f.Call(t.Context(), nil, []byte(`[]`))
 	wantError(t, err, host.CodeUnavailable, "is being unloaded")
+}
+
+// TestCallerGivesUp: a call that cannot be interrupted is answered when it
+// returns, with why nobody waits for it.
+func TestCallerGivesUp(t *testing.T) {
+	f := bind(t, open(t, functions, []string{"wait"}), "wait")
+	ctx, cancel := context.WithCancel(t.Context())
+	answer := make(chan error)
+	go func() {
+		_, err := f.Call(ctx, nil, []byte(`["for the context"]`))
+		answer <- err
+	}()
+	<-waitSymbol(t, "Entered")
+	cancel()
+	wantError(t, <-answer, host.CodeCanceled, "the call went on after its caller had given up")
+	late, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_, err := f.Call(late, nil, []byte(`["for the context"]`))
+	wantError(t, err, host.CodeTimeout, "given up")
+	<-waitSymbol(t, "Entered")
 }
 
 // TestTurnIsBounded: without a deadline of the caller, the plugin's holds.

@@ -91,12 +91,12 @@ func (f *function) Call(ctx context.Context, dst, in []byte) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	start := time.Now()
 	o, err := f.take(ctx)
 	if err != nil {
 		return dst, err
 	}
 	defer f.put(o)
+	start := time.Now()
 	c := f.library.env.call(ctx, f)
 	if f.timeout > 0 {
 		c.deadline = start.Add(f.timeout)
@@ -108,6 +108,9 @@ func (f *function) Call(ctx context.Context, dst, in []byte) ([]byte, error) {
 	}
 	if took := time.Since(start); f.timeout > 0 && took > f.timeout {
 		return dst, host.Fail(host.CodeTimeout, "the call took %v, and at most %v are allowed: a Go plugin in the host's process cannot be interrupted", took.Round(time.Millisecond), f.timeout)
+	}
+	if err := ctx.Err(); err != nil {
+		return dst, host.Fail(host.CodeOf(err), "the call went on after its caller had given up: %w", err)
 	}
 	return out, nil
 }
@@ -161,6 +164,9 @@ func rejected(result any) error {
 // take takes an object that no call has, and waits for one at most until ctx
 // ends or as long as a call may take.
 func (f *function) take(ctx context.Context) (*object, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, host.Fail(host.CodeOf(err), "%w", err)
+	}
 	if f.free == nil {
 		return f.all[0], nil
 	}
@@ -181,7 +187,7 @@ func (f *function) take(ctx context.Context) (*object, error) {
 	case <-late:
 	case <-ctx.Done():
 		if host.CodeOf(ctx.Err()) == host.CodeCanceled {
-			return nil, host.Fail(host.CodeCanceled, "while it waited for its turn: %w", ctx.Err())
+			return nil, host.Fail(host.CodeCanceled, "while the call waited for its turn: %w", ctx.Err())
 		}
 	}
 	return nil, host.Fail(host.CodeUnavailable, "%s", f.busy())

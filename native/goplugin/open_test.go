@@ -4,6 +4,7 @@ package goplugin
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
@@ -60,7 +61,7 @@ func TestAgain(t *testing.T) {
 // build of it cannot be loaded beside it. What is loaded stays.
 func TestSamePluginPath(t *testing.T) {
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "go.mod"), "module same\n\ngo 1.26\n")
+	write(t, filepath.Join(dir, "go.mod"), "module same/"+rand.Text()+"\n\ngo 1.26\n")
 	var files []string
 	for _, version := range []string{"1", "2"} {
 		write(t, filepath.Join(dir, "same.go"), "package main\n\nvar Version = "+version+"\n\nfunc main() {}\n")
