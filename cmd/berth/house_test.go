@@ -55,6 +55,9 @@ var allowed = []edge{
 	{"berth/native/goplugin", "github.com/lf-edge/ekuiper/contract/v2", "the contract that Go plugins are written against"},
 	{"berth/native/goplugin", "github.com/PaesslerAG/gval", "the language of eKuiper's JSON paths"},
 	{"berth/native/goplugin", "github.com/PaesslerAG/jsonpath", "JSON paths in that language"},
+	{"berth/native/cabi", "berth/host", "it implements host.Module"},
+	{"berth/native/cabi", "github.com/ebitengine/purego", "without cgo, it calls libraries"},
+	{"berth/native/cabi", "berth/host/elfinfo", "a file that is cut off takes the dynamic loader down, and the host with it"},
 	{"berth/portable", "berth/host", "it implements host.Engine"},
 	{"berth/portable", "berth/host/elfinfo", "programs for other machines are refused"},
 	{"berth/server", "berth/host", "it serves a host"},
@@ -91,10 +94,18 @@ type goPackage struct {
 	Imports              []string
 }
 
+// packages lists the packages of the build with cgo, and again those of the build
+// without.
 func packages(t *testing.T) []goPackage {
+	t.Helper()
+	return append(packagesOf(t, "1"), packagesOf(t, "0")...)
+}
+
+func packagesOf(t *testing.T, cgo string) []goPackage {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Doc,GoFiles,CgoFiles,Imports", "./...")
 	cmd.Dir = root(t)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
