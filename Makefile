@@ -9,6 +9,7 @@ COUNT   ?= 6
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 .PHONY: help build run test race lint fuzz soak bench bench-http bench-sandbox bench-interrupt bench-budget bench-native bench-peers examples c assemblyscript rust guests conformance clean
+.PHONY: help build run test race lint fuzz soak bench bench-http bench-sandbox bench-interrupt bench-budget bench-peers bench-native examples native c assemblyscript rust guests conformance clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +22,7 @@ run: build bin/toolbox.zip ## start a host with the Go example installed, and sa
 
 test: ## the whole suite
 	$(GO) test -timeout 10m ./...
+	CGO_ENABLED=0 $(GO) test ./native/cabi
 	cd examples/functions/go && $(GO) vet ./... && $(GO) test ./...
 	cd examples/functions/command-go && $(GO) vet ./... && $(GO) test ./...
 
@@ -64,6 +66,10 @@ bench-sandbox: ## what metering and isolation cost, each against its like in the
 bench-interrupt: ## deadlines of guests that run away, and the garbage collector beside guests
 	$(GO) run ./bench/interrupt
 
+bench-native: ## calls of a C library: bare, through its module, through a host; with cgo and without
+	$(GO) test -run '^$$' -bench Echo -count $(COUNT) ./native/cabi
+	CGO_ENABLED=0 $(GO) test -run '^$$' -bench Echo -count $(COUNT) ./native/cabi
+
 bench-budget: ## 10,000 installed plugins and a budget for 200
 	$(GO) test -run '^$$' -bench Budget -benchtime 1x -timeout 20m ./bench
 
@@ -83,6 +89,12 @@ bin/toolbox.zip: build $(wildcard examples/functions/go/*.go) examples/functions
 
 bin/tiny.zip: build examples/functions/c/tiny.wasm
 	bin/berth pack examples/functions/c -o $@
+
+native: bin/smooth.zip ## build and pack the native example (needs a C compiler)
+
+bin/smooth.zip: build examples/functions/c-native/smooth.c examples/functions/c-native/smooth.json sdk/c/berth_plugin.h
+	cd examples/functions/c-native && $(CC) -std=c99 -O2 -Wall -Wextra -pedantic -I ../../../sdk/c -shared -fPIC -o Smooth.so smooth.c -lm
+	bin/berth pack examples/functions/c-native -o $@
 
 CLANG_WASM = clang --target=wasm32 -std=c11 -Wall -Wextra -nostdlib -fno-builtin -Wl,--no-entry -Wl,--strip-all -Wl,--stack-first -Wl,-z,stack-size=4096
 
@@ -130,6 +142,6 @@ conformance: build ## replay eKuiper's recorded answers against a fresh host (ne
 	$(GO) test -count=1 -v -run '^TestConformance' ./cmd/berth
 
 clean: ## remove what was built; the data folder stays
-	rm -rf bin examples/functions/go/toolbox.wasm examples/functions/rust/textkit.wasm examples/functions/rust/target \
+	rm -rf bin examples/functions/c-native/Smooth.so examples/functions/go/toolbox.wasm examples/functions/rust/textkit.wasm examples/functions/rust/target \
 	  examples/functions/extism-go/vowels.wasm examples/functions/command-go/tally.wasm examples/functions/extism-rust/prose.wasm \
 	  examples/functions/extism-rust/target examples/functions/assemblyscript/node_modules examples/functions/extism-assemblyscript/node_modules

@@ -33,7 +33,7 @@ func compile(t testing.TB, source string, args ...string) (path string) {
 func build(t testing.TB, compiler, source string, args ...string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "Plugin.so")
-	args = append(args, "-O1", "-shared", "-fPIC", "-I", filepath.Join("..", "..", "sdk", "c"), "-o", path, source)
+	args = append([]string{source, "-O1", "-shared", "-fPIC", "-I", filepath.Join("..", "..", "sdk", "c"), "-o", path}, args...)
 	if text, err := exec.Command(compiler, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v: %s", compiler, err, text)
 	}
