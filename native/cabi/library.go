@@ -44,7 +44,8 @@ type Library struct {
 	opened bool     // it is there
 	pool   *pool
 	epoch  time.Time
-	ending atomic.Bool // Close was called: calls had better return
+	life   context.Context // ends with Close: calls had better return
+	cancel context.CancelFunc
 	end    sync.Once   // unloaded or left loaded for good, whichever is first
 	left   atomic.Bool // it is the latter
 }
@@ -76,6 +77,7 @@ func Open(ctx context.Context, o Options) (*Library, error) {
 	if l.loaded, l.size, err = theProcess().load(o.Path, o.Package.Cache); err != nil {
 		return nil, err
 	}
+	l.life, l.cancel = context.WithCancel(context.Background())
 	l.handle = theProcess().handles.add(l)
 	if err := l.open(ctx, o.Functions); err != nil {
 		l.unload()
@@ -155,17 +157,18 @@ func (l *Library) Status() host.ModuleStatus {
 		Notes:     []string{"it calls itself " + strings.TrimSpace(l.about.name+" "+l.about.version)},
 	}
 	if l.left.Load() {
-		s.Notes = append(s.Notes, "its code stays loaded until the host restarts: a call was still inside when it was closed")
+		s.Notes = append(s.Notes, "its code stays loaded until the host restarts: it was still in use when it was closed")
 	}
 	return s
 }
 
 // Close implements host.Module. Calls cannot be interrupted: what asks
-// berth_host.remaining is told to return. If one is still inside when ctx ends,
+// berth_host.remaining is told to return. Sources and sinks are to be closed by
+// whoever opened them. If one is still open, or a call inside, when ctx ends,
 // the library stays loaded for good, for there is no telling what it still uses;
 // the error, and the plugin's log, say so.
 func (l *Library) Close(ctx context.Context) error {
-	l.ending.Store(true)
+	l.cancel()
 	idle := l.pool.close()
 	select {
 	case <-idle:
@@ -173,8 +176,7 @@ func (l *Library) Close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	_, busy := l.pool.usage()
-	err := fmt.Errorf("%s stays loaded until the host restarts: %d calls are still inside: %w", l.file, busy, ctx.Err())
+	err := fmt.Errorf("%s stays loaded until the host restarts: %s: %w", l.file, l.pool.inside(), ctx.Err())
 	l.end.Do(func() {
 		l.left.Store(true)
 		l.warn("%v", err)
@@ -184,9 +186,10 @@ func (l *Library) Close(ctx context.Context) error {
 
 // unload closes the objects and the library. No call is inside.
 func (l *Library) unload() {
+	l.cancel()
 	if l.pool != nil {
 		l.pool.close()
-		for _, s := range l.pool.take() {
+		for _, s := range l.pool.empty() {
 			s.free()
 		}
 	}

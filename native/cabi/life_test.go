@@ -80,7 +80,7 @@ func TestCloseGivesUp(t *testing.T) {
 	cancel()
 	for range 2 {
 		err = l.Close(ended)
-		wantError(t, err, host.CodeCanceled, "stays loaded until the host restarts: 1 calls are still inside")
+		wantError(t, err, host.CodeCanceled, "stays loaded until the host restarts: calls inside: 1, sources and sinks open: 0")
 	}
 	if log := o.Package.Log.(*lines).all(); strings.Count(log, "WARN Plugin.so stays loaded until the host restarts") != 1 {
 		t.Errorf("the log: %q", log)

@@ -1,4 +1,4 @@
-//go:build !cgo
+//go:build !cgo && linux && (386 || amd64 || arm || arm64 || loong64 || ppc64le || riscv64)
 
 package cabi
 
@@ -25,8 +25,9 @@ type services struct {
 
 // streamTable is berth_stream.
 type streamTable struct {
-	size, reserved uint32
-	handle, push   uintptr
+	size         uint32
+	_            uint32 // reserved
+	handle, push uintptr
 }
 
 // heap is C's memory.

@@ -2,6 +2,7 @@ package cabi
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -26,8 +27,9 @@ type pool struct {
 	free    []*slot    // the last used at the end: it is the warmest
 	live    int        // slots that are there or being made
 	waiters []chan *slot
+	parts   int // sources and sinks that are open
 	closed  bool
-	idle    chan struct{} // closed when the pool is closed and no call is inside
+	idle    chan struct{} // closed when the pool is closed, and no call inside and no part open
 }
 
 func newPool(limit int, wait time.Duration, make_ func(context.Context) (*slot, error)) *pool {
@@ -39,12 +41,24 @@ func newPool(limit int, wait time.Duration, make_ func(context.Context) (*slot, 
 
 // get waits for a slot, at most until ctx ends or for the pool's time. The caller
 // puts it back.
-func (p *pool) get(ctx context.Context) (*slot, error) {
+func (p *pool) get(ctx context.Context) (*slot, error) { return p.take(ctx, false) }
+
+// getLast is get, also from a pool that is closed: for what is to be closed itself.
+func (p *pool) getLast(ctx context.Context) (*slot, error) {
+	for {
+		s, err := p.take(ctx, true)
+		if err == nil || ctx.Err() != nil {
+			return s, err
+		}
+	}
+}
+
+func (p *pool) take(ctx context.Context, last bool) (*slot, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, callerError(err)
 	}
 	p.mu.Lock()
-	if p.closed {
+	if p.closed && !last {
 		p.mu.Unlock()
 		return nil, errClosed
 	}
@@ -144,7 +158,7 @@ func (p *pool) next() chan *slot {
 
 // settle tells whoever closes the pool that no call is inside. The caller holds mu.
 func (p *pool) settle() {
-	if !p.closed || len(p.free) < p.live {
+	if !p.closed || len(p.free) < p.live || p.parts > 0 {
 		return
 	}
 	select {
@@ -155,7 +169,7 @@ func (p *pool) settle() {
 }
 
 // close refuses calls from now on, and those who wait; what it returns is closed
-// when no call is inside any more.
+// when nothing is inside any more.
 func (p *pool) close() (idle <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -168,8 +182,34 @@ func (p *pool) close() (idle <-chan struct{}) {
 	return p.idle
 }
 
-// take takes all slots out of a closed pool that is idle.
-func (p *pool) take() []*slot {
+// open counts a source or sink that is being opened.
+func (p *pool) open() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return errClosed
+	}
+	p.parts++
+	return nil
+}
+
+// shut is the end of an open.
+func (p *pool) shut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.parts--
+	p.settle()
+}
+
+// inside tells what keeps the pool from being idle.
+func (p *pool) inside() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return fmt.Sprintf("calls inside: %d, sources and sinks open: %d", p.live-len(p.free), p.parts)
+}
+
+// empty takes all slots out of a closed pool that is idle.
+func (p *pool) empty() []*slot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	slots := p.free

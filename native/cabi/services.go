@@ -72,7 +72,7 @@ func (s *slot) why() error {
 	if s.limit > 0 && s.library.now()-s.begun >= s.limit {
 		return host.Fail(host.CodeTimeout, "the function gave up after %s, which is all that \"limits.timeout\" allows", s.limit)
 	}
-	if s.library.ending.Load() {
+	if s.library.life.Err() != nil {
 		return errClosed
 	}
 	return nil

@@ -46,7 +46,7 @@ func (l *Library) newSlot(ctx context.Context) (*slot, error) {
 		return s, nil
 	}
 	s.begin(ctx, 0, 0)
-	err := s.made(s.frame.openObject(l.about.open, l.config))
+	_, err := s.result(s.frame.openObject(l.about.open, l.config), nil)
 	s.self = s.frame.made
 	s.finish()
 	if err != nil {
@@ -54,12 +54,6 @@ func (l *Library) newSlot(ctx context.Context) (*slot, error) {
 		return nil, host.Fail(host.CodeTrap, "its open failed: %w", err)
 	}
 	return s, nil
-}
-
-// made is what became of an open.
-func (s *slot) made(code int32) error {
-	_, err := s.result(code, nil)
-	return err
 }
 
 // begin is before the library is entered.
@@ -82,8 +76,15 @@ func (s *slot) finish() {
 // call calls a function of the library; its output is appended to dst.
 func (s *slot) call(ctx context.Context, e entry, dst, in []byte) ([]byte, error) {
 	s.begin(ctx, e.address, s.library.pkg.Limits.Timeout)
-	code := s.frame.call(e.call, s.self, in, dst[len(dst):cap(dst)])
-	out, err := s.result(code, dst)
+	out, err := s.result(s.frame.call(e.call, s.self, in, dst[len(dst):cap(dst)]), dst)
+	s.finish()
+	return out, err
+}
+
+// callPart is call, of a source or a sink.
+func (s *slot) callPart(ctx context.Context, function, part uintptr, limit time.Duration, dst, in []byte) ([]byte, error) {
+	s.begin(ctx, 0, limit)
+	out, err := s.result(s.frame.call(function, part, in, dst[len(dst):cap(dst)]), dst)
 	s.finish()
 	return out, err
 }
