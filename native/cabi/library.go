@@ -114,7 +114,6 @@ func (l *Library) open(ctx context.Context, wanted []string) error {
 	l.self, l.opened = first.self, true
 	l.pool.put(first)
 	if err := ctx.Err(); err != nil {
-		_ = l.Close(context.WithoutCancel(ctx))
 		return callerError(err)
 	}
 	return nil

@@ -2,6 +2,7 @@ package cabi_test
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -236,6 +237,31 @@ func TestOpenGivenUp(t *testing.T) {
 	if mapped(t, o.Path) != 0 {
 		t.Error("it was loaded")
 	}
+}
+
+// TestOpenGivenUpLate: when its open returns, nobody waits any more.
+func TestOpenGivenUpLate(t *testing.T) {
+	o := options(t, conform(t, "BERTH_PARALLEL"))
+	o.Package.Grants.Config = map[string]string{"a": "value"} // which open logs
+	ctx, cancel := context.WithCancel(t.Context())
+	log := &whenLogged{do: cancel}
+	o.Package.Log = log
+	_, err := cabi.Open(ctx, o)
+	wantError(t, err, host.CodeCanceled)
+	if n := strings.Count(log.all(), "closed"); n != 1 || mapped(t, o.Path) != 0 {
+		t.Errorf("%d objects were closed, %d mappings are left", n, mapped(t, o.Path))
+	}
+}
+
+// whenLogged does something at each line.
+type whenLogged struct {
+	lines
+	do func()
+}
+
+func (l *whenLogged) Line(level slog.Level, text string) {
+	l.do()
+	l.lines.Line(level, text)
 }
 
 // TestInHost: a host installs a library, calls it, updates it while it is called,
