@@ -8,7 +8,6 @@ COUNT   ?= 6
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: help build run test race lint fuzz soak bench bench-http bench-sandbox bench-interrupt bench-budget bench-native bench-peers examples c assemblyscript rust guests conformance clean
 .PHONY: help build run test race lint fuzz soak bench bench-http bench-sandbox bench-interrupt bench-budget bench-peers bench-native examples native c assemblyscript rust guests conformance clean
 
 help: ## list the targets
@@ -66,15 +65,13 @@ bench-sandbox: ## what metering and isolation cost, each against its like in the
 bench-interrupt: ## deadlines of guests that run away, and the garbage collector beside guests
 	$(GO) run ./bench/interrupt
 
-bench-native: ## calls of a C library: bare, through its module, through a host; with cgo and without
-	$(GO) test -run '^$$' -bench Echo -count $(COUNT) ./native/cabi
-	CGO_ENABLED=0 $(GO) test -run '^$$' -bench Echo -count $(COUNT) ./native/cabi
-
 bench-budget: ## 10,000 installed plugins and a budget for 200
 	$(GO) test -run '^$$' -bench Budget -benchtime 1x -timeout 20m ./bench
 
-bench-native: ## native plugins against the same code called plainly
+bench-native: ## native plugins against the same code called plainly; C libraries with cgo and without
 	$(GO) test -run '^$$' -bench Call -count $(COUNT) ./native/goplugin
+	$(GO) test -run '^$$' -bench Echo -count $(COUNT) ./native/cabi
+	CGO_ENABLED=0 $(GO) test -run '^$$' -bench Echo -count $(COUNT) ./native/cabi
 
 bench-peers: ## the same Extism plugins in the Extism Go SDK and in Berth
 	@mkdir -p bin
