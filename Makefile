@@ -42,9 +42,10 @@ fuzz: ## every fuzz target for FUZZTIME (60s)
 	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; \
 	  done; done
 
-soak: ## ten minutes of hostile guests beside live traffic, the crash test for 1,000 rounds, the storm for five minutes
+soak: ## ten minutes of hostile guests beside live traffic, the crash test for 1,000 rounds, the storm and the model for five minutes each
 	BERTH_SOAK=10m $(GO) test -timeout 30m -count=1 -v -run '^TestSoak' ./sandbox
 	BERTH_KILL_ROUNDS=1000 BERTH_STORM=5m $(GO) test -timeout 60m -count=1 -v -run 'Kill|Storm' ./host
+	BERTH_MODEL=5m $(GO) test -race -timeout 30m -count=1 -v -run '^TestModel$$' ./server
 
 bench: ## the benchmarks of dispatch, on one core and on two
 	$(GO) test -run '^$$' -bench 'Plain|Invoke|Lookup' -cpu 1,2 -count $(COUNT) ./bench | tee bin/bench.txt
