@@ -152,8 +152,8 @@ func (r putStep) wanted() []string {
 	return r.subject.declared(r.parcel.version)
 }
 
-// dropStep is that of a request to drop a plugin. One that came from the drop-in
-// folder is removed from there, too; filled tells, when all is over, whether the
+// dropStep is that of a request to drop a plugin. What lies of it in the drop-in
+// folder is removed, too; filled tells, when all is over, whether the
 // folder was changed meanwhile.
 func (s subject) dropStep(a answer, filled func() bool) func(pluginState) []pluginState {
 	return func(p pluginState) []pluginState {
@@ -162,8 +162,6 @@ func (s subject) dropStep(a answer, filled func() bool) func(pluginState) []plug
 			return only(p, a.refusedExactly(404, s.deleteAbsent()))
 		case a.status != 200 || a.body != s.deleted():
 			return nil
-		case p.source != host.SourceDropIn:
-			return []pluginState{stays}
 		case filled():
 			return []pluginState{{}, stays}
 		}
