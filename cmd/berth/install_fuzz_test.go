@@ -18,8 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp/fasthttputil"
-
 	"berth/host"
 )
 
@@ -150,11 +148,12 @@ func (w *fuzzWords) zip(name string) []byte {
 	return data
 }
 
-// fuzzHost is a whole host behind a listener in memory.
+// fuzzHost is a whole host.
 type fuzzHost struct {
 	t      testing.TB
 	dir    string // of data
 	zips   string
+	base   string
 	client *http.Client
 	log    *bytes.Buffer
 }
@@ -174,7 +173,10 @@ func newFuzzHost(f *testing.F, guest []byte) *fuzzHost {
 	if err != nil {
 		f.Fatal(err)
 	}
-	ln := fasthttputil.NewInmemoryListener()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		f.Fatal(err)
+	}
 	served := make(chan error, 1)
 	go func() { served <- house.server.Serve(ln) }()
 	f.Cleanup(func() {
@@ -185,9 +187,7 @@ func newFuzzHost(f *testing.F, guest []byte) *fuzzHost {
 		}
 		<-served
 	})
-	h.client = &http.Client{Timeout: patience, Transport: &http.Transport{
-		DialContext: func(context.Context, string, string) (net.Conn, error) { return ln.Dial() },
-	}}
+	h.base, h.client = "http://"+ln.Addr().String(), &http.Client{Timeout: patience}
 	base := h.file("base.zip", zippedOne(f, "base.wasm", guest))
 	if status, answer := h.send("POST", "/plugins/functions", "application/json", []byte(`{"name":"base","file":"`+base+`","functions":["upper"]}`)); status != http.StatusCreated {
 		f.Fatal(status, answer)
@@ -229,7 +229,7 @@ func (h *fuzzHost) file(name string, data []byte) (uri string) {
 
 func (h *fuzzHost) send(method, path, kind string, body []byte) (status int, answer string) {
 	h.t.Helper()
-	req, err := http.NewRequestWithContext(context.Background(), method, "http://localhost"+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(context.Background(), method, h.base+path, bytes.NewReader(body))
 	if err != nil {
 		h.t.Skip("no request can be made of it")
 	}
@@ -369,7 +369,7 @@ func (h *fuzzHost) settle(kind host.Kind, status int, answer string) {
 }
 
 func (h *fuzzHost) call(function, in string) (status int, out string) {
-	resp, err := h.client.Post("http://localhost/invoke/"+function, "", strings.NewReader(in))
+	resp, err := h.client.Post(h.base+"/invoke/"+function, "", strings.NewReader(in))
 	if err != nil {
 		h.t.Fatal(err)
 	}
