@@ -111,33 +111,46 @@ func (c *killChild) tell(event killEvent) error {
 	return c.report.Encode(event)
 }
 
-// step does one operation. The error is that the parent is gone.
+// killStep is an operation, and what it is to make of the subjects.
+type killStep struct {
+	killEvent
+	operation func() error
+}
+
+// step does one operation, or a few on everything. The error is that the parent is
+// gone.
 func (c *killChild) step(s killSubject, random *rand.Rand) error {
-	choose := c.choose
+	var steps []killStep
 	if random.IntN(40) == 0 {
 		c.all.Lock()
 		defer c.all.Unlock()
-		choose = c.importAll
+		steps = c.onAll(random)
 	} else {
 		c.all.RLock()
 		defer c.all.RUnlock()
+		steps = []killStep{c.choose(s, random)}
 	}
-	event, operation := choose(s, random)
-	if err := c.tell(event); err != nil {
-		return err
+	for _, step := range steps {
+		event := step.killEvent
+		if err := c.tell(event); err != nil {
+			return err
+		}
+		if err := step.operation(); err != nil {
+			event.Err = err.Error()
+		}
+		event.Done = true
+		if err := c.tell(event); err != nil {
+			return err
+		}
 	}
-	if err := operation(); err != nil {
-		event.Err = err.Error()
-	}
-	event.Done = true
-	return c.tell(event)
+	return nil
 }
 
 // choose chooses an operation on a subject.
-func (c *killChild) choose(s killSubject, random *rand.Rand) (killEvent, func() error) {
+func (c *killChild) choose(s killSubject, random *rand.Rand) killStep {
 	now, err := s.state(c.rig, c.object)
 	if err != nil {
-		return killEvent{What: "look at " + s.String()}, func() error { return err }
+		return killStep{killEvent{What: "look at " + s.String()}, func() error { return err }}
 	}
 	choose := c.request
 	switch {
@@ -148,7 +161,7 @@ func (c *killChild) choose(s killSubject, random *rand.Rand) (killEvent, func() 
 	}
 	what, then, operation := choose(s, now, random)
 	change := killChange{Subject: s.number, Then: then, Absent: s.dropIn}
-	return killEvent{What: what + " " + s.String(), Changes: []killChange{change}}, operation
+	return killStep{killEvent{What: what + " " + s.String(), Changes: []killChange{change}}, operation}
 }
 
 // next is a state that a subject could have.
@@ -176,6 +189,7 @@ func (c *killChild) file(s killSubject, now killState, random *rand.Rand) (strin
 func (c *killChild) request(s killSubject, now killState, random *rand.Rand) (string, killState, func() error) {
 	ctx := context.Background()
 	then := s.next(random)
+	then.Note = now.Note // what is the plugin's own stays
 	req, err := c.requestFor(s, then, random.IntN(2) == 0)
 	switch {
 	case err != nil:
@@ -185,7 +199,9 @@ func (c *killChild) request(s killSubject, now killState, random *rand.Rand) (st
 	case now.Version == 0:
 		return "install", then, func() error { _, err := c.Install(ctx, req); return err }
 	}
-	switch n := random.IntN(8); {
+	switch n := random.IntN(9); {
+	case n == 8:
+		return c.note(s, now, random)
 	case n < 2:
 		return "drop", killState{}, func() error { return c.Drop(ctx, s.kind, s.name()) }
 	case n < 4 && s.hasFunctions():
@@ -194,6 +210,24 @@ func (c *killChild) request(s killSubject, now killState, random *rand.Rand) (st
 		return "import again", now, func() error { return c.imports(true, req) }
 	}
 	return "update", then, func() error { _, err := c.Update(ctx, req); return err }
+}
+
+// note writes into the plugin's own folder, as the plugin would.
+func (c *killChild) note(s killSubject, now killState, random *rand.Rand) (string, killState, func() error) {
+	then := now
+	then.Note = 1 + random.IntN(9)
+	return "note", then, func() error {
+		record, err := c.Describe(s.kind, s.name())
+		if err != nil {
+			return err
+		}
+		dir := filepath.Join(c.dirs.data(), stateDir(record))
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		temp := filepath.Join(dir, "note.new")
+		return errors.Join(os.WriteFile(temp, []byte(strconv.Itoa(then.Note)), 0o600), os.Rename(temp, filepath.Join(dir, "note")))
+	}
 }
 
 func (c *killChild) register(s killSubject, now killState) (string, killState, func() error) {
@@ -227,23 +261,50 @@ func (c *killChild) imports(partial bool, requests ...host.Request) error {
 	return errors.Join(faults...)
 }
 
-// importAll makes the plugins that come by requests those of an import.
-func (c *killChild) importAll(_ killSubject, random *rand.Rand) (killEvent, func() error) {
-	event := killEvent{What: "import all"}
+// onAll makes the plugins that come by requests those of an import, and perhaps
+// then, by a backup, what they were.
+func (c *killChild) onAll(random *rand.Rand) []killStep {
+	imports, restore := killEvent{What: "import all"}, killEvent{What: "restore"}
 	var requests []host.Request
 	for _, s := range c.subjects {
-		if s.dropIn || s.upload {
+		now, err := s.state(c.rig, c.object)
+		switch {
+		case err != nil:
+			return []killStep{{killEvent{What: "look at " + s.String()}, func() error { return err }}}
+		case s.dropIn || s.upload:
 			continue
 		}
 		change := killChange{Subject: s.number}
 		if random.IntN(5) > 0 {
 			change.Then = s.next(random)
+			change.Then.Note = now.Note
 			req, _ := c.requestFor(s, change.Then, false)
 			requests = append(requests, req)
 		}
-		event.Changes = append(event.Changes, change)
+		imports.Changes = append(imports.Changes, change)
+		restore.Changes = append(restore.Changes, killChange{Subject: s.number, Then: now})
 	}
-	return event, func() error { return c.imports(false, requests...) }
+	imported := killStep{imports, func() error { return c.imports(false, requests...) }}
+	if random.IntN(2) == 0 {
+		return []killStep{imported}
+	}
+	var backup bytes.Buffer
+	return []killStep{
+		{killEvent{What: "backup"}, func() error { return c.Backup(context.Background(), &backup) }},
+		imported,
+		{restore, func() error { return c.restore(&backup) }},
+	}
+}
+
+func (c *killChild) restore(backup *bytes.Buffer) error {
+	got, err := c.Restore(context.Background(), backup, 0)
+	for ref, fault := range got.Failed {
+		err = errors.Join(err, fmt.Errorf("%v: %w", ref, fault))
+	}
+	for name, fault := range got.Uploads {
+		err = errors.Join(err, fmt.Errorf("%s: %w", name, fault))
+	}
+	return err
 }
 
 // folder chooses an operation on a plugin of the drop-in folder.

@@ -21,12 +21,13 @@ import (
 )
 
 // killState is what is known of a subject: the version (1...), 0 if it is not
-// there, whether its second function is registered, and what its script was
-// called with.
+// there, whether its second function is registered, what its script was called
+// with, and what is in its own folder.
 type killState struct {
 	Version int
 	Extra   bool
 	Paras   string
+	Note    int
 }
 
 // state tells in which state a subject is. It is whole: every file is that of one
@@ -60,6 +61,8 @@ func (s killSubject) state(r *rig, object string) (killState, error) {
 			}
 			if maps.Equal(tree, s.installed(state, object)) {
 				state.Extra = s.hasFunctions() && slices.Equal(record.Functions, s.functions(true))
+				note, _ := os.ReadFile(filepath.Join(r.dir, stateDir(record), "note"))
+				state.Note, _ = strconv.Atoi(string(note))
 				return state, err
 			}
 		}
@@ -256,7 +259,7 @@ func number(t *testing.T, variable string, otherwise uint64) uint64 {
 // TestKill kills a host at any instant, again and again, on one data folder:
 // what was finished holds, what was under way is there as before or as after,
 // whole, and nothing else is on disk. That holds for plugins of every kind, by
-// whatever way they came, for their configuration, and for uploads.
+// whatever way they came, for their data and configuration, and for uploads.
 //
 // BERTH_KILL_ROUNDS and BERTH_KILL_SEED make it longer, and the same again as far
 // as the kernel allows. The folder is in memory if there is such a thing: what a
