@@ -150,6 +150,16 @@ func (s served) send(method, path, name string, files map[string]string) (status
 // zipped puts files into a zip and returns its path.
 func zipped(t *testing.T, files map[string]string) string {
 	t.Helper()
+	path := filepath.Join(t.TempDir(), "package.zip")
+	if err := os.WriteFile(path, zipOf(t, files), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// zipOf makes a zip of files.
+func zipOf(t testing.TB, files map[string]string) []byte {
+	t.Helper()
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
@@ -161,14 +171,10 @@ func zipped(t *testing.T, files map[string]string) string {
 			t.Fatal(err)
 		}
 	}
-	path := filepath.Join(t.TempDir(), "package.zip")
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return b.Bytes()
 }
 
 // guest is one of the sandbox's test guests.
