@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"slices"
 
 	"berth/host/archive"
 )
@@ -198,6 +197,9 @@ func (h *Host) Register(ctx context.Context, kind Kind, name string, functions [
 	if len(functions) == 0 {
 		return Fail(CodeInvalid, "property 'functions' must not be empty")
 	}
+	if err := checkFunctions(kind, functions); err != nil {
+		return err
+	}
 	p, err := h.reload(ctx, old, functions)
 	if err != nil {
 		return err
@@ -222,13 +224,21 @@ func (h *Host) begin(ctx context.Context, req Request) (old *plugin, unlock func
 	if err := checkDigest(req.SHA256); err != nil {
 		return nil, nil, err
 	}
-	if len(req.Functions) > 0 && !slices.Contains([]Kind{Functions, Wasm, Portables}, req.Kind) {
-		return nil, nil, Fail(CodeInvalid, "property 'functions': plugins of the kind %s have none", req.Kind)
-	}
-	if err := checkSymbols(req.Functions); err != nil {
-		return nil, nil, Fail(CodeInvalid, "property 'functions': %w", err)
+	if err := checkFunctions(req.Kind, req.Functions); err != nil {
+		return nil, nil, err
 	}
 	return h.turn(ctx, id{req.Kind, req.Name})
+}
+
+// checkFunctions checks the functions that a request names.
+func checkFunctions(kind Kind, functions []string) error {
+	if len(functions) > 0 && (kind == Sources || kind == Sinks) {
+		return Fail(CodeInvalid, "property 'functions': plugins of the kind %s have none", kind)
+	}
+	if err := checkSymbols(functions); err != nil {
+		return Fail(CodeInvalid, "property 'functions': %w", err)
+	}
+	return nil
 }
 
 // turn waits until no other operation on the plugin is under way. old is what is

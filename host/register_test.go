@@ -45,6 +45,12 @@ func TestRegister(t *testing.T) {
 		r.unchanged(before)
 		r.answers("b", "", "1:b:")
 	}
+	if _, err := r.Install(t.Context(), host.Request{Kind: host.Sinks, Name: "p", File: fakePackage(t, "1", "a")}); err != nil {
+		t.Fatal(err)
+	}
+	before = r.snapshot()
+	wantError(t, r.Register(t.Context(), host.Sinks, "p", []string{"a"}), host.CodeInvalid, "plugins of the kind sinks have none")
+	r.unchanged(before)
 	r.restart()
 	check()
 	r.stop()

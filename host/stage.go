@@ -315,9 +315,6 @@ func (h *Host) mayBeStored(record Record) bool {
 // reload makes a plugin anew from the package that is there, with another list
 // of functions.
 func (h *Host) reload(ctx context.Context, old *plugin, functions []string) (p *plugin, err error) {
-	if err := checkSymbols(functions); err != nil {
-		return nil, Fail(CodeInvalid, "property 'functions': %w", err)
-	}
 	var undo undo
 	defer func() {
 		if err != nil {
