@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"berth/host"
+	"berth/host/enginetest"
 )
 
 // backedUp returns a backup of the rig.
@@ -160,7 +161,7 @@ func TestRestoreFails(t *testing.T) {
 	if err != nil || len(got.Failed) != 1 || len(got.Dropped) != 0 || len(got.Plugins) != 1 {
 		t.Errorf("restored %+v, %v", got, err)
 	}
-	wantError(t, got.Failed[host.Ref{Kind: host.Functions, Name: "a"}], host.CodeInvalid, "not today")
+	enginetest.WantError(t, got.Failed[host.Ref{Kind: host.Functions, Name: "a"}], host.CodeInvalid, "not today")
 	e.load = nil
 	r.answers("fa", "", "2:fa:")
 	r.answers("fb", "", "1:fb:")
@@ -200,11 +201,11 @@ func TestRestoreRefuses(t *testing.T) {
 			t.Errorf("%s: restored", test.name)
 			continue
 		}
-		wantError(t, err, host.CodeInvalid, test.words)
+		enginetest.WantError(t, err, host.CodeInvalid, test.words)
 		r.unchanged(before)
 	}
 	_, err := r.Restore(t.Context(), bytes.NewReader(data), 10)
-	wantError(t, err, host.CodeTooLarge, "10 bytes")
+	enginetest.WantError(t, err, host.CodeTooLarge, "10 bytes")
 
 	// A plugin whose files are hostile fails by itself.
 	files := []string{"plugins/functions/x/record.json", record}
@@ -345,7 +346,7 @@ func TestRestoreMovedFunctions(t *testing.T) {
 	if err != nil || len(got.Failed) != 2 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	wantError(t, got.Failed[host.Ref{Kind: host.Functions, Name: "a"}], host.CodeConflict, "drop that one, and restore again")
+	enginetest.WantError(t, got.Failed[host.Ref{Kind: host.Functions, Name: "a"}], host.CodeConflict, "drop that one, and restore again")
 	r.answers("f1", "", "3:f1:")
 	r.clean()
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"berth/host"
+	"berth/host/enginetest"
 )
 
 func TestCloseRefuses(t *testing.T) {
@@ -34,11 +35,11 @@ func TestCloseRefuses(t *testing.T) {
 	r.fails("g", "", host.CodeNotFound)
 	uri := fakePackage(t, "2", "f")
 	_, err := r.Install(t.Context(), host.Request{Name: "q", File: uri})
-	wantError(t, err, host.CodeUnavailable, closing)
+	enginetest.WantError(t, err, host.CodeUnavailable, closing)
 	_, err = r.Update(t.Context(), host.Request{Name: "p", File: uri})
-	wantError(t, err, host.CodeUnavailable, closing)
-	wantError(t, r.Drop(t.Context(), host.Functions, "p"), host.CodeUnavailable, closing)
-	wantError(t, r.Register(t.Context(), host.Functions, "p", []string{"f"}), host.CodeUnavailable, closing)
+	enginetest.WantError(t, err, host.CodeUnavailable, closing)
+	enginetest.WantError(t, r.Drop(t.Context(), host.Functions, "p"), host.CodeUnavailable, closing)
+	enginetest.WantError(t, r.Register(t.Context(), host.Functions, "p", []string{"f"}), host.CodeUnavailable, closing)
 	if r.Ready() {
 		t.Error("a closed host is ready")
 	}
@@ -101,7 +102,7 @@ func TestCloseInterrupts(t *testing.T) {
 			if took := time.Since(begun); took > 5*time.Second {
 				t.Errorf("Close took %v with a context that had ended: it waits for the drain time", took)
 			}
-			wantError(t, receive(t, "the call", called), host.CodeUnavailable)
+			enginetest.WantError(t, receive(t, "the call", called), host.CodeUnavailable)
 			r.open = false
 			if err := r.store.Close(); err != nil {
 				t.Error(err)
@@ -138,8 +139,8 @@ func TestCloseWhileLoading(t *testing.T) {
 		receive(t, "a load begins", loading)
 	}
 	r.stop()
-	wantError(t, receive(t, "the call ends", called), host.CodeUnavailable, "the host is shutting down")
-	wantError(t, receive(t, "the install ends", installed), host.CodeUnavailable, "the host is shutting down")
+	enginetest.WantError(t, receive(t, "the call ends", called), host.CodeUnavailable, "the host is shutting down")
+	enginetest.WantError(t, receive(t, "the install ends", installed), host.CodeUnavailable, "the host is shutting down")
 }
 
 // TestEvictWhileClosing: a module that the cache lets go while the host closes

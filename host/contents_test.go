@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"berth/host"
+	"berth/host/enginetest"
 )
 
 // TestKindsOfPlugins: what each kind needs in its package, in eKuiper's words
@@ -46,12 +47,12 @@ func TestKindsOfPlugins(t *testing.T) {
 			t.Errorf("%s: installed", test.name)
 			continue
 		}
-		wantError(t, err, host.CodeInvalid, test.words)
+		enginetest.WantError(t, err, host.CodeInvalid, test.words)
 		r.clean()
 	}
 	for _, kind := range []host.Kind{host.Sources, host.Sinks} {
 		_, err := r.Install(t.Context(), host.Request{Kind: kind, Name: "p", File: packed(t, files{"p.wasm": build}), Functions: []string{"f"}})
-		wantError(t, err, host.CodeInvalid, "property 'functions'")
+		enginetest.WantError(t, err, host.CodeInvalid, "property 'functions'")
 	}
 
 	// The same name in every kind, and functions of every kind.
@@ -75,7 +76,7 @@ func TestKindsOfPlugins(t *testing.T) {
 		t.Errorf("functions %q", got)
 	}
 	_, err := r.Install(t.Context(), host.Request{Kind: host.Functions, Name: "late", File: packed(t, files{"late.wasm": build}), Functions: []string{"g"}})
-	wantError(t, err, host.CodeConflict, "function name g already exists")
+	enginetest.WantError(t, err, host.CodeConflict, "function name g already exists")
 	r.restart()
 	r.answers("f", "x", "1:f:x")
 	r.answers("g", "x", "1:g:x")

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"berth/host"
+	"berth/host/enginetest"
 )
 
 // dropIn is a drop-in folder that a test changes.
@@ -128,7 +129,7 @@ func TestDropIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := r.Reload(t.Context())
-	wantError(t, err, host.CodeUnavailable, "read the drop-in folder", "no such file")
+	enginetest.WantError(t, err, host.CodeUnavailable, "read the drop-in folder", "no such file")
 	r.answers("fa", "", "3:fa:")
 	r.clean()
 }
@@ -149,7 +150,7 @@ func TestDropInOutOfReach(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := r.Drop(t.Context(), host.Wasm, "w")
-	wantError(t, err, host.CodeForbidden, "drop-in folder", "remove it there")
+	enginetest.WantError(t, err, host.CodeForbidden, "drop-in folder", "remove it there")
 	r.answers("fw", "", "1:fw:")
 }
 

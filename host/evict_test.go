@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"berth/host"
+	"berth/host/enginetest"
 )
 
 // evicting is a rig with fake plugins and a cache that lets go when told to.
@@ -156,7 +157,7 @@ func TestLoadOnce(t *testing.T) {
 		wg.Go(func() { r.answers("f", "x", "1:f:x") })
 	}
 	cancel()
-	wantError(t, receive(t, "a caller gives up", gaveUp), host.CodeCanceled, "call plugin p function f")
+	enginetest.WantError(t, receive(t, "a caller gives up", gaveUp), host.CodeCanceled, "call plugin p function f")
 	close(goOn)
 	wg.Wait()
 	if n := e.loads.Load() - loads; n != 1 {
@@ -218,7 +219,7 @@ func TestLoadTimeout(t *testing.T) {
 	r := newRig(t, func(r *rig) { withFake(e)(r); r.config.LoadTimeout = short })
 	before := r.snapshot()
 	_, err := r.Install(t.Context(), host.Request{Name: "p", File: fakePackage(t, "1", "f")})
-	wantError(t, err, host.CodeTimeout, "install plugin p: ")
+	enginetest.WantError(t, err, host.CodeTimeout, "install plugin p: ")
 	r.unchanged(before)
 }
 

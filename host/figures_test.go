@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"berth/host"
+	"berth/host/enginetest"
 )
 
 func TestStatusFigures(t *testing.T) {
@@ -97,7 +98,7 @@ func TestFiguresRoomAfterRefusal(t *testing.T) {
 	r := cappedRig(t)
 	for _, name := range []string{"x", "y", "z"} {
 		_, err := r.Install(t.Context(), host.Request{Name: "p", Functions: []string{name, "nothere"}, File: fakePackage(t, "1", name)})
-		wantError(t, err, host.CodeInvalid, "nothere")
+		enginetest.WantError(t, err, host.CodeInvalid, "nothere")
 	}
 	if !ownFigures(t, r, "a") {
 		t.Error("functions that were never installed hold the room for figures")

@@ -211,23 +211,7 @@ func (r *rig) fails(function, in string, code host.Code, words ...string) {
 		r.t.Errorf("%s(%s) = %q, want %v", function, in, out, code)
 		return
 	}
-	wantError(r.t, err, code, words...)
-}
-
-func wantError(t testing.TB, err error, code host.Code, words ...string) {
-	t.Helper()
-	if err == nil {
-		t.Errorf("it is taken, want %v", code)
-		return
-	}
-	if got := host.CodeOf(err); got != code {
-		t.Errorf("code %v, want %v: %v", got, code, err)
-	}
-	for _, word := range words {
-		if !strings.Contains(err.Error(), word) {
-			t.Errorf("%q is not in: %v", word, err)
-		}
-	}
+	enginetest.WantError(r.t, err, code, words...)
 }
 
 // stateDir is where a plugin's own data lies, in the data folder.

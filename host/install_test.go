@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"berth/host"
+	"berth/host/enginetest"
 )
 
 func TestInstall(t *testing.T) {
@@ -132,7 +133,7 @@ func TestInstallEngines(t *testing.T) {
 	before := r.snapshot()
 	second.load = refuse
 	_, err := r.Install(t.Context(), host.Request{Name: "d", File: packed(t, build("d"))})
-	wantError(t, err, host.CodeInvalid, "no engine can run it: wasm: not today; native: not today")
+	enginetest.WantError(t, err, host.CodeInvalid, "no engine can run it: wasm: not today; native: not today")
 	r.unchanged(before)
 }
 
@@ -162,7 +163,7 @@ func TestInstallOverHTTP(t *testing.T) {
 	r := newRig(t, nil)
 	before := r.snapshot()
 	_, err := r.Install(t.Context(), host.Request{Name: "echo", File: server.URL + "/none.zip"})
-	wantError(t, err, host.CodeInvalid, "fail to download file "+server.URL+"/none.zip: cannot download the file with status: 404 Not Found")
+	enginetest.WantError(t, err, host.CodeInvalid, "fail to download file "+server.URL+"/none.zip: cannot download the file with status: 404 Not Found")
 	r.unchanged(before)
 	r.install("echo", server.URL+"/echo.zip")
 	r.answers("echo", "x", "x")
@@ -195,13 +196,13 @@ func TestInstallCanceled(t *testing.T) {
 		receive(t, "the download begins", asked)
 		if kind == "install" {
 			cancel()
-			wantError(t, receive(t, "the install ends", result), host.CodeCanceled, "canceled")
+			enginetest.WantError(t, receive(t, "the install ends", result), host.CodeCanceled, "canceled")
 			r.unchanged(before)
 			continue
 		}
 		closed := make(chan error, 1)
 		go func() { closed <- r.Close(context.Background()) }()
-		wantError(t, receive(t, "the install ends", result), host.CodeUnavailable, "the host is shutting down")
+		enginetest.WantError(t, receive(t, "the install ends", result), host.CodeUnavailable, "the host is shutting down")
 		cancel()
 		if err := receive(t, "the host closes", closed); err != nil {
 			t.Error(err)
@@ -238,7 +239,7 @@ func TestInstallSameFunctionAtOnce(t *testing.T) {
 				winner = names[i]
 				continue
 			}
-			wantError(t, err, host.CodeConflict, "function name same already exists")
+			enginetest.WantError(t, err, host.CodeConflict, "function name same already exists")
 		}
 		if winner == "" {
 			t.Fatalf("round %d: nobody got it: %v", round, errs)
@@ -273,7 +274,7 @@ func TestInstallSamePluginAtOnce(t *testing.T) {
 			won++
 			continue
 		}
-		wantError(t, err, host.CodeConflict, "invalid name p: duplicate")
+		enginetest.WantError(t, err, host.CodeConflict, "invalid name p: duplicate")
 	}
 	if won != 1 {
 		t.Errorf("%d installs of one plugin succeeded", won)
@@ -289,6 +290,6 @@ func TestInstallEncodingOfNoFunction(t *testing.T) {
 	r := newRig(t, nil)
 	before := r.snapshot()
 	_, err := r.Install(t.Context(), host.Request{Name: "echo", File: packed(t, files{"echo.wasm": guest(t, "echo"), "echo.json": `{"encoding":{"eccho":"json"}}`})})
-	wantError(t, err, host.CodeInvalid, "encoding", "eccho")
+	enginetest.WantError(t, err, host.CodeInvalid, "encoding", "eccho")
 	r.unchanged(before)
 }

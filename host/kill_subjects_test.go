@@ -1,8 +1,6 @@
 package host_test
 
 import (
-	"archive/zip"
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -172,29 +170,6 @@ func (s killSubject) configuration(version int) files {
 // content is that of an upload.
 func (s killSubject) content(version int) string {
 	return strings.Repeat(fmt.Sprintf("%s-%d ", s.name(), version), 3000)
-}
-
-// killZip makes a zip of files whose names may end in "*".
-func killZip(f files) ([]byte, error) {
-	var b bytes.Buffer
-	w := zip.NewWriter(&b)
-	for _, name := range slices.Sorted(maps.Keys(f)) {
-		plain, executable := strings.CutSuffix(name, "*")
-		header := &zip.FileHeader{Name: plain, Method: zip.Deflate}
-		header.SetMode(0o644)
-		if executable {
-			header.SetMode(0o755)
-		}
-		entry, err := w.CreateHeader(header)
-		if err == nil {
-			_, err = entry.Write([]byte(f[name]))
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	err := w.Close()
-	return b.Bytes(), err
 }
 
 // treeOf reads the files below a folder, none if it is not there; the names of

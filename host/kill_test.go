@@ -281,7 +281,7 @@ func TestKill(t *testing.T) {
 	}
 	for _, s := range k.subjects {
 		for version := 1; version <= killVersions && !s.upload && !s.dropIn; version++ {
-			data, err := killZip(s.files(version, k.object))
+			data, err := enginetest.Zip(s.files(version, k.object))
 			if err == nil {
 				err = os.WriteFile(k.dirs.zip(s, version), data, 0o600)
 			}

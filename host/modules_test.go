@@ -16,6 +16,7 @@ import (
 
 	"berth/host"
 	"berth/host/archive"
+	"berth/host/enginetest"
 )
 
 func hashOf(data string) string {
@@ -131,7 +132,7 @@ func TestModulesRefused(t *testing.T) {
 				content[name] = text
 			}
 			_, err := r.Install(t.Context(), host.Request{Name: "p", File: packed(t, content)})
-			wantError(t, err, host.CodeInvalid, append(test.want, "fail to install plugin: ")...)
+			enginetest.WantError(t, err, host.CodeInvalid, append(test.want, "fail to install plugin: ")...)
 			r.clean()
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"berth/host"
+	"berth/host/enginetest"
 )
 
 func TestRestart(t *testing.T) {
@@ -132,7 +133,7 @@ func TestFilesGone(t *testing.T) {
 				_, err := r.Invoke(t.Context(), "echo", nil, nil)
 				switch how {
 				case "everything", "files":
-					wantError(t, err, host.CodeInternal, "call plugin echo function echo: the plugin's files are gone from the data folder: update it")
+					enginetest.WantError(t, err, host.CodeInternal, "call plugin echo function echo: the plugin's files are gone from the data folder: update it")
 					if !strings.Contains(r.log.String(), "a plugin's files are gone") {
 						t.Error("the log does not say at start that the plugin's files are gone")
 					}

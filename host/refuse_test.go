@@ -14,6 +14,7 @@ import (
 
 	"berth/host"
 	"berth/host/archive"
+	"berth/host/enginetest"
 )
 
 // refusal is a request that must fail, and how.
@@ -128,7 +129,7 @@ func TestInstallRefuses(t *testing.T) {
 				test.more(&req)
 			}
 			_, err := r.Install(t.Context(), req)
-			wantError(t, err, test.code, append(test.words, "install plugin echo: ")...)
+			enginetest.WantError(t, err, test.code, append(test.words, "install plugin echo: ")...)
 			if err != nil && len(err.Error()) > 2000 {
 				t.Errorf("the message has %d bytes", len(err.Error()))
 			}
@@ -171,7 +172,7 @@ func TestUpdateRefuses(t *testing.T) {
 			_, err := r.Update(t.Context(), req)
 			close(stop)
 			receive(t, "the caller ends", calls)
-			wantError(t, err, test.code, append(test.words, "update plugin echo: ")...)
+			enginetest.WantError(t, err, test.code, append(test.words, "update plugin echo: ")...)
 			r.unchanged(before)
 			r.answers("echo", "after", "after")
 		})
@@ -203,20 +204,20 @@ func TestRefusesNamesAndURIs(t *testing.T) {
 		{"p", "http://x/y.zip?z", []string{"invalid uri"}},
 	} {
 		_, err := r.Install(t.Context(), host.Request{Name: test.name, File: test.uri})
-		wantError(t, err, host.CodeInvalid, test.words...)
+		enginetest.WantError(t, err, host.CodeInvalid, test.words...)
 		_, err = r.Update(t.Context(), host.Request{Name: test.name, File: test.uri})
-		wantError(t, err, host.CodeInvalid, test.words...)
+		enginetest.WantError(t, err, host.CodeInvalid, test.words...)
 		if test.name == "p" {
 			continue
 		}
-		wantError(t, r.Drop(t.Context(), host.Functions, test.name), host.CodeInvalid, test.words...)
-		wantError(t, r.Register(t.Context(), host.Functions, test.name, []string{"f"}), host.CodeInvalid, test.words...)
+		enginetest.WantError(t, r.Drop(t.Context(), host.Functions, test.name), host.CodeInvalid, test.words...)
+		enginetest.WantError(t, r.Register(t.Context(), host.Functions, test.name, []string{"f"}), host.CodeInvalid, test.words...)
 		_, err = r.Describe(host.Functions, test.name)
-		wantError(t, err, host.CodeInvalid, test.words...)
+		enginetest.WantError(t, err, host.CodeInvalid, test.words...)
 		_, err = r.Status(host.Functions, test.name)
-		wantError(t, err, host.CodeInvalid, test.words...)
+		enginetest.WantError(t, err, host.CodeInvalid, test.words...)
 		_, err = r.FunctionPlugin(test.name)
-		wantError(t, err, host.CodeInvalid, test.words...)
+		enginetest.WantError(t, err, host.CodeInvalid, test.words...)
 	}
 	r.unchanged(before)
 }
@@ -227,18 +228,18 @@ func TestRefusesWhatIsOrIsNotThere(t *testing.T) {
 	r.install("p", uri)
 	before := r.snapshot()
 	_, err := r.Install(t.Context(), host.Request{Name: "p", File: uri})
-	wantError(t, err, host.CodeConflict, "install plugin p: invalid name p: duplicate")
+	enginetest.WantError(t, err, host.CodeConflict, "install plugin p: invalid name p: duplicate")
 	_, err = r.Update(t.Context(), host.Request{Name: "q", File: uri})
-	wantError(t, err, host.CodeNotFound, "update plugin q: invalid name q: not exist")
-	wantError(t, r.Drop(t.Context(), host.Functions, "q"), host.CodeNotFound, "drop plugin q: invalid name q: not exist")
-	wantError(t, r.Drop(t.Context(), host.Sources, "p"), host.CodeNotFound, "not exist")
-	wantError(t, r.Register(t.Context(), host.Functions, "q", []string{"f"}), host.CodeNotFound, "register plugin q: not found")
+	enginetest.WantError(t, err, host.CodeNotFound, "update plugin q: invalid name q: not exist")
+	enginetest.WantError(t, r.Drop(t.Context(), host.Functions, "q"), host.CodeNotFound, "drop plugin q: invalid name q: not exist")
+	enginetest.WantError(t, r.Drop(t.Context(), host.Sources, "p"), host.CodeNotFound, "not exist")
+	enginetest.WantError(t, r.Register(t.Context(), host.Functions, "q", []string{"f"}), host.CodeNotFound, "register plugin q: not found")
 	_, err = r.Describe(host.Functions, "q")
-	wantError(t, err, host.CodeNotFound, "not found")
+	enginetest.WantError(t, err, host.CodeNotFound, "not found")
 	_, err = r.Status(host.Sinks, "p")
-	wantError(t, err, host.CodeNotFound, "not found")
+	enginetest.WantError(t, err, host.CodeNotFound, "not found")
 	_, err = r.FunctionPlugin("q")
-	wantError(t, err, host.CodeNotFound, "not found")
+	enginetest.WantError(t, err, host.CodeNotFound, "not found")
 	if !errors.Is(err, host.ErrNotFound) {
 		t.Errorf("%v does not wrap ErrNotFound", err)
 	}
@@ -249,7 +250,7 @@ func TestDownloadLimit(t *testing.T) {
 	r := newRig(t, func(r *rig) { r.config.Archive = archive.Limits{Download: 1000} })
 	before := r.snapshot()
 	_, err := r.Install(t.Context(), host.Request{Name: "p", File: saved(t, make([]byte, 1001))})
-	wantError(t, err, host.CodeInvalid, "fail to download file", "1001 bytes, the limit is 1000")
+	enginetest.WantError(t, err, host.CodeInvalid, "fail to download file", "1001 bytes, the limit is 1000")
 	r.unchanged(before)
 }
 
@@ -271,7 +272,7 @@ func TestStoreFails(t *testing.T) {
 		empty := r.snapshot()
 		s.put = fail
 		_, err := r.Install(t.Context(), host.Request{Name: "p", File: build("1")})
-		wantError(t, err, test.code, test.word)
+		enginetest.WantError(t, err, test.code, test.word)
 		r.unchanged(empty)
 		s.put = nil
 		r.install("p", build("1"), "f")
@@ -279,11 +280,11 @@ func TestStoreFails(t *testing.T) {
 		s.put, s.delete = fail, func() error { return test.cause }
 		for _, uri := range []string{build("2"), build("1")} {
 			_, err = r.Update(t.Context(), host.Request{Name: "p", File: uri, Functions: []string{"g"}})
-			wantError(t, err, test.code, test.word)
+			enginetest.WantError(t, err, test.code, test.word)
 			r.unchanged(before)
 		}
-		wantError(t, r.Register(t.Context(), host.Functions, "p", []string{"g"}), test.code, test.word)
-		wantError(t, r.Drop(t.Context(), host.Functions, "p"), test.code, test.word)
+		enginetest.WantError(t, r.Register(t.Context(), host.Functions, "p", []string{"g"}), test.code, test.word)
+		enginetest.WantError(t, r.Drop(t.Context(), host.Functions, "p"), test.code, test.word)
 		r.unchanged(before)
 		r.answers("f", "x", "1:f:x")
 		s.put, s.delete = nil, nil

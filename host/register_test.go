@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"berth/host"
+	"berth/host/enginetest"
 )
 
 func TestRegister(t *testing.T) {
@@ -41,7 +42,7 @@ func TestRegister(t *testing.T) {
 		{[]string{"b", "nothere"}, host.CodeInvalid, "function nothere: it is not there"},
 		{[]string{"b", "d"}, host.CodeConflict, "function name d already exists"},
 	} {
-		wantError(t, r.Register(t.Context(), host.Functions, "p", test.functions), test.code, "register plugin p: ", test.word)
+		enginetest.WantError(t, r.Register(t.Context(), host.Functions, "p", test.functions), test.code, "register plugin p: ", test.word)
 		r.unchanged(before)
 		r.answers("b", "", "1:b:")
 	}
@@ -49,7 +50,7 @@ func TestRegister(t *testing.T) {
 		t.Fatal(err)
 	}
 	before = r.snapshot()
-	wantError(t, r.Register(t.Context(), host.Sinks, "p", []string{"a"}), host.CodeInvalid, "plugins of the kind sinks have none")
+	enginetest.WantError(t, r.Register(t.Context(), host.Sinks, "p", []string{"a"}), host.CodeInvalid, "plugins of the kind sinks have none")
 	r.unchanged(before)
 	r.restart()
 	check()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"berth/host"
+	"berth/host/enginetest"
 	"berth/sandbox"
 )
 
@@ -80,7 +81,7 @@ func TestScriptMakesAnother(t *testing.T) {
 		old := req.ShellParas
 		req.ShellParas, req.Functions = []string{version, "644"}, []string{"f", "taken"}
 		_, err := r.Update(t.Context(), req)
-		wantError(t, err, host.CodeConflict, "function name taken already exists")
+		enginetest.WantError(t, err, host.CodeConflict, "function name taken already exists")
 		r.unchanged(before)
 		made("after an update that failed", old[0])
 		req.Functions = nil
@@ -115,7 +116,7 @@ func TestScriptDenied(t *testing.T) {
 	proof := filepath.Join(t.TempDir(), "ran")
 	uri := packed(t, files{"echo.wasm": guest(t, "echo"), "install.sh": "touch " + proof})
 	_, err := r.Install(t.Context(), host.Request{Name: "echo", File: uri})
-	wantError(t, err, host.CodeForbidden, "fail to install plugin: ", "scripts: deny")
+	enginetest.WantError(t, err, host.CodeForbidden, "fail to install plugin: ", "scripts: deny")
 	if _, err := os.Stat(proof); err == nil {
 		t.Error("the script was run")
 	}
@@ -130,7 +131,7 @@ func TestScriptTimeout(t *testing.T) {
 	// A child that closes its output, and one that holds it open.
 	script := fmt.Sprintf("sleep 1000 >/dev/null 2>&1 &\necho $! >> %s\nsleep 1000 &\necho $! >> %s\necho waiting\nsleep 1000", pids, pids)
 	_, err := r.Install(t.Context(), host.Request{Name: "echo", File: packed(t, files{"echo.wasm": guest(t, "echo"), "install.sh": script})})
-	wantError(t, err, host.CodeTimeout, "it took longer than 50ms (script-timeout)")
+	enginetest.WantError(t, err, host.CodeTimeout, "it took longer than 50ms (script-timeout)")
 	r.clean()
 	data, _ := os.ReadFile(pids) // it may not have come to that
 	for _, field := range strings.Fields(string(data)) {
@@ -213,7 +214,7 @@ func ended(pid int) bool {
 func TestScriptOutput(t *testing.T) {
 	r := newRig(t, nil)
 	_, err := r.Install(t.Context(), host.Request{Name: "echo", File: packed(t, files{"echo.wasm": guest(t, "echo"), "install.sh": "yes flood | head -c 10000000\nprintf 'last \\033[31mline'\nexit 1"})})
-	wantError(t, err, host.CodeInvalid, "flood", "last  [31mline")
+	enginetest.WantError(t, err, host.CodeInvalid, "flood", "last  [31mline")
 	if len(err.Error()) > 3000 {
 		t.Errorf("the message has %d bytes", len(err.Error()))
 	}

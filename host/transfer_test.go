@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"berth/host"
+	"berth/host/enginetest"
 )
 
 // TestFetchPolicy: files that requests name are had from where packages may be
@@ -43,15 +44,15 @@ func TestFetchPolicy(t *testing.T) {
 		data, err := r.FetchFile(t.Context(), test.uri, test.limit)
 		kept, errKept := r.FetchUpload(t.Context(), "export.json", test.uri)
 		if test.words != "" {
-			wantError(t, err, test.code, test.words)
-			wantError(t, errKept, test.code, test.words)
+			enginetest.WantError(t, err, test.code, test.words)
+			enginetest.WantError(t, errKept, test.code, test.words)
 		} else if err != nil || errKept != nil || string(data) != "content" || read(t, kept) != "content" {
 			t.Errorf("%s: %q, %v, %v", test.uri, data, err, errKept)
 		}
 	}
 	r := newRig(t, func(r *rig) { withFake(&fakeEngine{})(r); r.config.Archive.Sources.Schemes = []string{} })
 	_, err := r.FetchFile(t.Context(), file, 7)
-	wantError(t, err, host.CodeForbidden, "download-schemes")
+	enginetest.WantError(t, err, host.CodeForbidden, "download-schemes")
 	if strings.Contains(err.Error(), "content") {
 		t.Error(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"berth/host"
 	"berth/host/archive"
+	"berth/host/enginetest"
 	"berth/host/signing"
 )
 
@@ -79,19 +80,19 @@ func TestDigestOfRequest(t *testing.T) {
 		"x" + digest[1:]:      {"property 'sha256'", "hex digits only"},
 	} {
 		_, err := r.Install(t.Context(), host.Request{Name: "p", File: uri, SHA256: want})
-		wantError(t, err, host.CodeInvalid, words...)
+		enginetest.WantError(t, err, host.CodeInvalid, words...)
 		r.unchanged(before)
 	}
 	// What is no zip at all is not looked at.
 	_, err := r.Install(t.Context(), host.Request{Name: "p", File: saved(t, []byte("PK")), SHA256: digest})
-	wantError(t, err, host.CodeInvalid, digest)
+	enginetest.WantError(t, err, host.CodeInvalid, digest)
 	if _, err := r.Install(t.Context(), host.Request{Name: "p", File: uri, SHA256: strings.ToUpper(digest)}); err != nil {
 		t.Fatal(err)
 	}
 	r.answers("f", "x", "1:f:x")
 	before = r.snapshot()
 	_, err = r.Update(t.Context(), host.Request{Name: "p", File: saved(t, other), SHA256: digest})
-	wantError(t, err, host.CodeInvalid, "update plugin p", digest, hashOf(string(other)))
+	enginetest.WantError(t, err, host.CodeInvalid, "update plugin p", digest, hashOf(string(other)))
 	r.unchanged(before)
 	r.answers("f", "x", "1:f:x")
 	if _, err := r.Update(t.Context(), host.Request{Name: "p", File: saved(t, other), SHA256: hashOf(string(other))}); err != nil {
@@ -168,7 +169,7 @@ func TestSignaturesRequired(t *testing.T) {
 			before := r.snapshot()
 			check := func(record host.Record, err error, before string) {
 				if test.code != 0 {
-					wantError(t, err, test.code, append(test.words, "fail to install plugin: ", "signatures: require")...)
+					enginetest.WantError(t, err, test.code, append(test.words, "fail to install plugin: ", "signatures: require")...)
 					r.unchanged(before)
 				} else if err != nil || record.Signature != host.SignatureValid || record.SignedBy != key.Public().Fingerprint() || len(record.Warnings) != 0 {
 					t.Errorf("%+v, %v", record, err)
@@ -281,7 +282,7 @@ func TestSignatureCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-asked; cancel() }()
 	_, err := r.Install(ctx, host.Request{Name: "p", File: server.URL + "/p.zip"})
-	wantError(t, err, host.CodeCanceled)
+	enginetest.WantError(t, err, host.CodeCanceled)
 	r.unchanged(before)
 }
 
@@ -349,7 +350,7 @@ func TestSources(t *testing.T) {
 				r.answers("f", "x", "2:f:x")
 				return
 			}
-			wantError(t, err, host.CodeForbidden, append(test.words, "add it there")...)
+			enginetest.WantError(t, err, host.CodeForbidden, append(test.words, "add it there")...)
 			r.unchanged(before)
 			r.answers("f", "x", "1:f:x")
 		})
@@ -409,7 +410,7 @@ func TestTrustInUploads(t *testing.T) {
 		{hashOf(string(other)), signed(t, key, zip), host.CodeInvalid, []string{hashOf(string(other)), hashOf(string(zip))}},
 	} {
 		_, err := r.Install(t.Context(), host.Request{Name: "p", Upload: bytes.NewReader(zip), SHA256: test.sha256, Signature: test.signature})
-		wantError(t, err, test.code, test.words...)
+		enginetest.WantError(t, err, test.code, test.words...)
 		r.unchanged(before)
 	}
 	record, err := r.Install(t.Context(), host.Request{Name: "p", Upload: bytes.NewReader(zip), SHA256: hashOf(string(zip)), Signature: signed(t, key, zip)})
@@ -429,7 +430,7 @@ func TestNoPasswordIsTold(t *testing.T) {
 		t.Fatalf("%+v, %v", record, err)
 	}
 	_, err = r.Update(t.Context(), host.Request{Name: "p", File: strings.Replace(uri, "p.zip", "none.zip", 1)})
-	wantError(t, err, host.CodeInvalid, "user:xxxxx@")
+	enginetest.WantError(t, err, host.CodeInvalid, "user:xxxxx@")
 	if told := fmt.Sprint(record.Warnings, err, r.log.String(), record.SourceShown()); strings.Contains(told, "s3cret") {
 		t.Error(told)
 	}

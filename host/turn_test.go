@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"berth/host"
+	"berth/host/enginetest"
 )
 
 // heldLoad is a hook for loads that wait for the test, of one build.
@@ -144,7 +145,7 @@ func TestInTurn(t *testing.T) {
 	}
 	r.answers("f", "", "2:f:")
 	_, err := r.Upsert(t.Context(), host.Request{Name: "p", File: "nowhere"})
-	wantError(t, err, host.CodeInvalid, "update plugin p: invalid uri nowhere")
+	enginetest.WantError(t, err, host.CodeInvalid, "update plugin p: invalid uri nowhere")
 	r.clean()
 }
 
@@ -169,7 +170,7 @@ func TestDropInDropCutShort(t *testing.T) {
 	waitFor(t, "the host is ready", r.Ready)
 	s.delete = func() error { return errors.New("killed") }
 	for kind, name := range map[host.Kind]string{host.Wasm: "w", host.Functions: "p"} {
-		wantError(t, r.Drop(t.Context(), kind, name), host.CodeInternal, "killed")
+		enginetest.WantError(t, r.Drop(t.Context(), kind, name), host.CodeInternal, "killed")
 	}
 	s.delete = nil
 	r.stop()
@@ -192,7 +193,7 @@ func TestDropInDropCutShort(t *testing.T) {
 	if err := os.Rename(d.dir, d.dir+"-away"); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, r.Drop(t.Context(), host.Wasm, "w"), host.CodeForbidden, "drop-in folder")
+	enginetest.WantError(t, r.Drop(t.Context(), host.Wasm, "w"), host.CodeForbidden, "drop-in folder")
 	if err := os.Rename(d.dir+"-away", d.dir); err != nil {
 		t.Fatal(err)
 	}

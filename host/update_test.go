@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"berth/host"
+	"berth/host/enginetest"
 )
 
 // fakePackage is a zip of a fake build of "p".
@@ -68,7 +69,7 @@ func TestUpdateFunctionNames(t *testing.T) {
 	r.install("q", packed(t, files{"q.wasm": fakeBuild{Version: "1", Functions: []string{"c"}}.String()}))
 	before := r.snapshot()
 	_, err := r.Update(t.Context(), host.Request{Name: "p", File: fakePackage(t, "2", "b", "c")})
-	wantError(t, err, host.CodeConflict, "function name c already exists")
+	enginetest.WantError(t, err, host.CodeConflict, "function name c already exists")
 	r.unchanged(before)
 	r.answers("a", "", "1:a:")
 	r.update("p", fakePackage(t, "3", "b", "d"))
@@ -161,7 +162,7 @@ func TestUpdateInterruptsAfterDrain(t *testing.T) {
 	r := newRig(t, func(r *rig) { withFake(e)(r); r.config.Drain = short })
 	r.install("p", fakePackage(t, "1", "slow", "fast"))
 	called, updated := blockedUpdate(t, r, b)
-	wantError(t, receive(t, "the old call is interrupted", called), host.CodeUnavailable, "being closed")
+	enginetest.WantError(t, receive(t, "the old call is interrupted", called), host.CodeUnavailable, "being closed")
 	if err := receive(t, "the update ends", updated); err != nil {
 		t.Error(err)
 	}
@@ -329,7 +330,7 @@ func TestDropInterruptsGuest(t *testing.T) {
 		t.Errorf("the drop took %v", took)
 	}
 	err := receive(t, "the call is interrupted", called)
-	wantError(t, err, host.CodeUnavailable, "function spin")
+	enginetest.WantError(t, err, host.CodeUnavailable, "function spin")
 	r.clean()
 	if !strings.Contains(r.log.String(), "drain") {
 		t.Error("the log does not say that calls were interrupted")

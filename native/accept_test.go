@@ -63,7 +63,7 @@ func TestAccept(t *testing.T) {
 			case c.refused == nil && err != nil:
 				t.Errorf("%s: %v", name, err)
 			case c.refused != nil:
-				wantError(t, err, host.CodeInvalid, c.refused...)
+				enginetest.WantError(t, err, host.CodeInvalid, c.refused...)
 				if errors.Is(err, host.ErrNoBuild) {
 					t.Errorf("%s: %v: there is a build", name, err)
 				}
@@ -90,7 +90,7 @@ func TestAcceptFindsNoBuild(t *testing.T) {
 		{host.Portables, files{"Echo.so": nil}, "portables"},
 	} {
 		err := native.New().Accept(unpacked(t, c.kind, c.files))
-		wantError(t, err, host.CodeInvalid, c.says)
+		enginetest.WantError(t, err, host.CodeInvalid, c.says)
 		if !errors.Is(err, host.ErrNoBuild) {
 			t.Errorf("%v is not ErrNoBuild", err)
 		}
@@ -105,11 +105,11 @@ func TestOtherHosts(t *testing.T) {
 	arm[elf.EI_CLASS], arm[18], arm[19] = byte(elf.ELFCLASS32), byte(elf.EM_ARM), 0
 	all := files{"linux-arm/Echo.so": arm, "linux-" + runtime.GOARCH + "/Echo.so": good}
 	err := native.NewFor("linux", "arm").Accept(unpacked(t, host.Functions, all))
-	wantError(t, err, host.CodeInvalid, "linux-arm/Echo.so is no shared object (ELF): it is damaged") // chosen; it has a header of 64 bits
-	wantError(t, native.NewFor("linux", "s390x").Accept(unpacked(t, host.Functions, all)), host.CodeInvalid, "linux/s390x", "linux-s390x/")
+	enginetest.WantError(t, err, host.CodeInvalid, "linux-arm/Echo.so is no shared object (ELF): it is damaged") // chosen; it has a header of 64 bits
+	enginetest.WantError(t, native.NewFor("linux", "s390x").Accept(unpacked(t, host.Functions, all)), host.CodeInvalid, "linux/s390x", "linux-s390x/")
 	for _, system := range []string{"darwin", "windows"} {
 		e := native.NewFor(system, "arm64")
-		wantError(t, e.Accept(unpacked(t, host.Functions, files{"Echo.so": good, system + "-arm64/Echo.so": good})),
+		enginetest.WantError(t, e.Accept(unpacked(t, host.Functions, files{"Echo.so": good, system + "-arm64/Echo.so": good})),
 			host.CodeInvalid, "native builds run on Linux, this host is "+system+"/arm64")
 		if err := e.Accept(unpacked(t, host.Functions, files{"echo.wasm": nil})); !errors.Is(err, host.ErrNoBuild) {
 			t.Errorf("without a native build: %v", err)
@@ -130,5 +130,5 @@ func TestAcceptOddFiles(t *testing.T) {
 	if err := os.Mkdir(p.Path("Echo.so"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, native.New().Accept(p), host.CodeInvalid, "it is no regular file")
+	enginetest.WantError(t, native.New().Accept(p), host.CodeInvalid, "it is no regular file")
 }

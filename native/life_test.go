@@ -49,7 +49,7 @@ func TestLife(t *testing.T) {
 			}
 		}
 		out, err := h.Invoke(ctx, "upper", []byte("kept"), []byte(`["x"]`))
-		wantError(t, err, host.CodeUnavailable, "function upper is in a native build (Echo@v1.2.0.so), "+notRun)
+		enginetest.WantError(t, err, host.CodeUnavailable, "function upper is in a native build (Echo@v1.2.0.so), "+notRun)
 		if string(out) != "kept" {
 			t.Errorf("dst is %q, want it as it was", out)
 		}
@@ -72,7 +72,7 @@ func TestLife(t *testing.T) {
 			t.Error(err)
 		}
 		_, err = h.Invoke(ctx, "twin", nil, nil)
-		wantError(t, err, host.CodeUnavailable, notRun)
+		enginetest.WantError(t, err, host.CodeUnavailable, notRun)
 	})
 	t.Run("update to a build that runs", func(t *testing.T) {
 		h := enginetest.OpenHost(t, dir, engines()...)
@@ -98,7 +98,7 @@ func TestLife(t *testing.T) {
 			}
 		}
 		_, err := h.Invoke(ctx, "upper", nil, nil)
-		wantError(t, err, host.CodeNotFound)
+		enginetest.WantError(t, err, host.CodeNotFound)
 		if left := enginetest.Installed(t, dir); len(left) > 0 {
 			t.Errorf("left behind: %q", left)
 		}
@@ -110,7 +110,7 @@ func TestInstallRefused(t *testing.T) {
 	dir := t.TempDir()
 	h := enginetest.OpenHost(t, dir, sandbox.New(), native.New())
 	_, err := h.Install(t.Context(), host.Request{Kind: host.Functions, Name: "echo", File: enginetest.Pack(t, files{"Echo.so": []byte("not an elf file")})})
-	wantError(t, err, host.CodeInvalid, "Echo.so is no shared object (ELF)")
+	enginetest.WantError(t, err, host.CodeInvalid, "Echo.so is no shared object (ELF)")
 	if left := enginetest.Installed(t, dir); len(left) > 0 || len(h.List(host.Functions)) > 0 {
 		t.Errorf("left behind: %q", left)
 	}
@@ -131,7 +131,7 @@ func TestSandboxFirst(t *testing.T) {
 	}
 	both["echo.wasm"] = guest(t, "start_trap")
 	_, err = h.Update(t.Context(), host.Request{Kind: host.Functions, Name: "echo", File: enginetest.Pack(t, both)})
-	wantError(t, err, host.CodeInvalid, "fail to install plugin: echo.wasm could not be initialised")
+	enginetest.WantError(t, err, host.CodeInvalid, "fail to install plugin: echo.wasm could not be initialised")
 }
 
 // TestModule: what the host does not do with a module, an embedder may.
@@ -155,7 +155,7 @@ func TestModule(t *testing.T) {
 			t.Fatalf("%v", err)
 		}
 		_, err = f.Call(ctx, nil, nil)
-		wantError(t, err, host.CodeUnavailable, notRun)
+		enginetest.WantError(t, err, host.CodeUnavailable, notRun)
 	}
 	cancel()
 	if _, err := native.New().Load(ctx, p); !errors.Is(err, context.Canceled) {

@@ -4,10 +4,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
-	"berth/host"
 	"berth/host/enginetest"
 )
 
@@ -43,21 +41,4 @@ func guest(t *testing.T, name string) []byte {
 		t.Fatal(err)
 	}
 	return data
-}
-
-// wantError checks the code of an error and that it says all words.
-func wantError(t *testing.T, err error, code host.Code, words ...string) {
-	t.Helper()
-	if err == nil {
-		t.Errorf("no error, want code %s", code)
-		return
-	}
-	if got := host.CodeOf(err); got != code {
-		t.Errorf("code %s of %q, want %s", got, err, code)
-	}
-	for _, word := range words {
-		if !strings.Contains(err.Error(), word) {
-			t.Errorf("%q does not say %q", err, word)
-		}
-	}
 }

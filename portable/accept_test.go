@@ -49,23 +49,6 @@ func plugin(t *testing.T, language string, run []byte, mode fs.FileMode) *host.P
 	return p
 }
 
-// wantError checks the code of an error and that it says all words.
-func wantError(t *testing.T, err error, code host.Code, words ...string) {
-	t.Helper()
-	if err == nil {
-		t.Errorf("no error, want code %s", code)
-		return
-	}
-	if got := host.CodeOf(err); got != code {
-		t.Errorf("code %s of %q, want %s", got, err, code)
-	}
-	for _, word := range words {
-		if !strings.Contains(err.Error(), word) {
-			t.Errorf("%q does not say %q", err, word)
-		}
-	}
-}
-
 func TestAcceptExecutable(t *testing.T) {
 	pie, library := program(t, "-fPIE", "-pie"), program(t, "-shared", "-fPIC")
 	foreign := bytes.Clone(pie)
@@ -113,7 +96,7 @@ func TestAcceptExecutable(t *testing.T) {
 				}
 				continue
 			}
-			wantError(t, err, host.CodeInvalid, c.refused...)
+			enginetest.WantError(t, err, host.CodeInvalid, c.refused...)
 			if err != nil && strings.HasSuffix(c.refused[len(c.refused)-1], "build it ") && !strings.HasSuffix(err.Error(), build) {
 				t.Errorf("%s: %v: does not end with %q", name, err, build)
 			}
@@ -151,7 +134,7 @@ func TestAcceptManifest(t *testing.T) {
 			}
 			continue
 		}
-		wantError(t, err, host.CodeInvalid, c.says)
+		enginetest.WantError(t, err, host.CodeInvalid, c.says)
 		if got := errors.Is(err, host.ErrNoBuild); got != c.noBuild {
 			t.Errorf("%s: errors.Is(%v, host.ErrNoBuild) = %t", name, err, got)
 		}
@@ -168,12 +151,12 @@ func TestAcceptManifest(t *testing.T) {
 // than Linux can start is not known here, but for the execute bit.
 func TestOtherHosts(t *testing.T) {
 	pie := program(t, "-fPIE", "-pie")
-	wantError(t, portable.NewFor("linux", "s390x").Accept(plugin(t, "go", pie, 0o755)), host.CodeInvalid,
+	enginetest.WantError(t, portable.NewFor("linux", "s390x").Accept(plugin(t, "go", pie, 0o755)), host.CodeInvalid,
 		"run is built for linux/"+runtime.GOARCH+", this host is linux/s390x: build it with GOOS=linux GOARCH=s390x go build")
 	if err := portable.NewFor("darwin", "arm64").Accept(plugin(t, "go", []byte("\xcf\xfa\xed\xfe"), 0o755)); err != nil {
 		t.Error(err)
 	}
-	wantError(t, portable.NewFor("darwin", "arm64").Accept(plugin(t, "go", []byte("\xcf\xfa\xed\xfe"), 0o644)), host.CodeInvalid, "chmod +x run")
+	enginetest.WantError(t, portable.NewFor("darwin", "arm64").Accept(plugin(t, "go", []byte("\xcf\xfa\xed\xfe"), 0o644)), host.CodeInvalid, "chmod +x run")
 }
 
 // TestAcceptOddFiles: what a script of the package may have left is no reason to
@@ -191,6 +174,6 @@ func TestAcceptOddFiles(t *testing.T) {
 	}
 	for _, language := range []string{"go", "python"} {
 		p.Manifest.Language = language
-		wantError(t, portable.New().Accept(p), host.CodeInvalid, "run is no regular file")
+		enginetest.WantError(t, portable.New().Accept(p), host.CodeInvalid, "run is no regular file")
 	}
 }

@@ -54,7 +54,7 @@ func TestLife(t *testing.T) {
 			t.Errorf("%q", names)
 		}
 		out, err := h.Invoke(ctx, "copy", []byte("kept"), []byte(`["x"]`))
-		wantError(t, err, host.CodeUnavailable, "function copy is in a portable build (mirror), "+notRun, `its language "wasm"`)
+		enginetest.WantError(t, err, host.CodeUnavailable, "function copy is in a portable build (mirror), "+notRun, `its language "wasm"`)
 		if string(out) != "kept" {
 			t.Errorf("dst is %q, want it as it was", out)
 		}
@@ -65,7 +65,7 @@ func TestLife(t *testing.T) {
 		if m := status.Module; m.Form != "portable, mirror (go), not run" || m.Unavailable == "" || m.Pid != 0 || m.Instances != 0 {
 			t.Errorf("%+v", m)
 		}
-		wantError(t, h.Register(ctx, host.Portables, "mirror", []string{"other"}), host.CodeInvalid, "mirror.json does not declare it", "copy, echo")
+		enginetest.WantError(t, h.Register(ctx, host.Portables, "mirror", []string{"other"}), host.CodeInvalid, "mirror.json does not declare it", "copy, echo")
 		if f, err := h.Acquire(ctx, "echo"); err != nil || f.Encoding() != host.EncodingJSON {
 			t.Errorf("%v", err)
 		} else {
@@ -88,7 +88,7 @@ func TestLife(t *testing.T) {
 		}
 		broken := files{"mirror.json": []byte(manifest), "mirror": []byte("#!/bin/sh\n"), "sources/random.yaml": nil}
 		_, err = h.Update(ctx, request(enginetest.Pack(t, broken)))
-		wantError(t, err, host.CodeInvalid, "chmod +x mirror before zipping")
+		enginetest.WantError(t, err, host.CodeInvalid, "chmod +x mirror before zipping")
 		if out, err := h.Invoke(ctx, "upper", nil, []byte("in")); err != nil || string(out) != "IN" {
 			t.Errorf("upper after an update that failed: %q, %v", out, err)
 		}
@@ -99,7 +99,7 @@ func TestLife(t *testing.T) {
 			t.Error(err)
 		}
 		_, err := h.Invoke(ctx, "upper", nil, nil)
-		wantError(t, err, host.CodeNotFound)
+		enginetest.WantError(t, err, host.CodeNotFound)
 		if left := enginetest.Installed(t, dir); len(left) > 0 {
 			t.Errorf("left behind: %q", left)
 		}
@@ -112,7 +112,7 @@ func TestInstallRefused(t *testing.T) {
 	h := enginetest.OpenHost(t, dir, sandbox.New(), portable.New())
 	content := files{"mirror.json": []byte(manifest), "mirror": []byte("not an elf file"), "sources/random.yaml": nil}
 	_, err := h.Install(t.Context(), host.Request{Kind: host.Portables, Name: "mirror", File: enginetest.Pack(t, content, "mirror")})
-	wantError(t, err, host.CodeInvalid, "mirror is neither a program (ELF) nor a script")
+	enginetest.WantError(t, err, host.CodeInvalid, "mirror is neither a program (ELF) nor a script")
 	if left := enginetest.Installed(t, dir); len(left) > 0 || len(h.List(host.Portables)) > 0 {
 		t.Errorf("left behind: %q", left)
 	}
@@ -138,10 +138,10 @@ func TestModule(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = f.Call(ctx, nil, nil)
-		wantError(t, err, host.CodeUnavailable, notRun)
+		enginetest.WantError(t, err, host.CodeUnavailable, notRun)
 	}
 	_, err = m.Function("other")
-	wantError(t, err, host.CodeInvalid, "copy, echo")
+	enginetest.WantError(t, err, host.CodeInvalid, "copy, echo")
 	cancel()
 	if _, err := portable.New().Load(ctx, p); !errors.Is(err, context.Canceled) {
 		t.Errorf("Load when its context has ended: %v", err)
@@ -156,12 +156,12 @@ func TestModule(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = many.Function("other")
-	wantError(t, err, host.CodeInvalid, "and 80 more")
+	enginetest.WantError(t, err, host.CodeInvalid, "and 80 more")
 	p.Manifest.Functions = nil
 	none, err := portable.New().Load(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = none.Function("other")
-	wantError(t, err, host.CodeInvalid, "none")
+	enginetest.WantError(t, err, host.CodeInvalid, "none")
 }

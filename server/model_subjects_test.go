@@ -1,15 +1,11 @@
 package server_test
 
 import (
-	"archive/zip"
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -124,27 +120,11 @@ func (s subject) dropIn(version int) []byte {
 
 // pack makes a zip of files whose names may end in "*".
 func pack(f map[string]string) []byte {
-	var b bytes.Buffer
-	w := zip.NewWriter(&b)
-	for _, name := range slices.Sorted(maps.Keys(f)) {
-		plain, executable := strings.CutSuffix(name, "*")
-		header := &zip.FileHeader{Name: plain, Method: zip.Deflate}
-		header.SetMode(0o644)
-		if executable {
-			header.SetMode(0o755)
-		}
-		entry, err := w.CreateHeader(header)
-		if err == nil {
-			_, err = entry.Write([]byte(f[name]))
-		}
-		if err != nil {
-			panic(err)
-		}
-	}
-	if err := w.Close(); err != nil {
+	data, err := enginetest.Zip(f)
+	if err != nil {
 		panic(err)
 	}
-	return b.Bytes()
+	return data
 }
 
 // parcel is a zip that requests name or carry.

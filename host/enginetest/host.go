@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"archive/zip"
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"berth/host"
@@ -54,30 +56,43 @@ type Files map[string][]byte
 // and returns its URI.
 func Pack(t testing.TB, files Files, executable ...string) (uri string) {
 	t.Helper()
+	marked := Files{}
+	for name, data := range files {
+		if slices.Contains(executable, name) {
+			name += "*"
+		}
+		marked[name] = data
+	}
+	data, err := Zip(marked)
 	path := filepath.Join(t.TempDir(), "package.zip")
-	f, err := os.Create(path)
-	if err != nil {
+	if err := errors.Join(err, os.WriteFile(path, data, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	z := zip.NewWriter(f)
+	return "file://" + path
+}
+
+// Zip makes a zip of files, the same bytes for the same files. Those whose names
+// end in "*", which is not part of the name, have the execute bit.
+func Zip[T string | []byte](files map[string]T) ([]byte, error) {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		header := &zip.FileHeader{Name: name, Method: zip.Deflate}
+		plain, executable := strings.CutSuffix(name, "*")
+		header := &zip.FileHeader{Name: plain, Method: zip.Deflate}
 		header.SetMode(0o644)
-		if slices.Contains(executable, name) {
+		if executable {
 			header.SetMode(0o755)
 		}
 		entry, err := z.CreateHeader(header)
 		if err == nil {
-			_, err = entry.Write(files[name])
+			_, err = entry.Write([]byte(files[name]))
 		}
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 	}
-	if err := errors.Join(z.Close(), f.Close()); err != nil {
-		t.Fatal(err)
-	}
-	return "file://" + path
+	err := z.Close()
+	return b.Bytes(), err
 }
 
 // Unpack makes a package of the files as the host hands it to engines, with the

@@ -49,7 +49,7 @@ func TestCalls(t *testing.T) {
 	} {
 		dst := append(make([]byte, 0, 256), "kept"...)
 		out, err := bind(t, l, c.name).Call(t.Context(), dst, []byte(c.in))
-		wantError(t, err, c.code, c.says)
+		enginetest.WantError(t, err, c.code, c.says)
 		if string(out) != "kept" {
 			t.Errorf("%s: dst is %q", c.name, out)
 		}
@@ -90,7 +90,7 @@ func TestOutput(t *testing.T) {
 		}
 		for _, over := range []string{"1048577 8192", "1048577 7", "20000000 8192"} {
 			out, err := many.Call(t.Context(), append(make([]byte, 0, 6+room), "before"...), []byte(over))
-			wantError(t, err, host.CodeTrap, `at most 1MiB are allowed by "limits.output"`)
+			enginetest.WantError(t, err, host.CodeTrap, `at most 1MiB are allowed by "limits.output"`)
 			if string(out) != "before" {
 				t.Errorf("dst has %d bytes", len(out))
 			}
@@ -99,7 +99,7 @@ func TestOutput(t *testing.T) {
 	long := strings.Repeat("long ", 1000)
 	o.Package.Limits.Output = 16
 	_, err := bind(t, open(t, o), "fail").Call(t.Context(), nil, []byte(long))
-	wantError(t, err, host.CodeRejected, long) // an error is no result
+	enginetest.WantError(t, err, host.CodeRejected, long) // an error is no result
 }
 
 // hold lets n calls in, and out when all are inside.
@@ -179,10 +179,10 @@ func TestBusy(t *testing.T) {
 		}
 		echo := bind(t, l, "echo")
 		_, err := echo.Call(t.Context(), nil, nil)
-		wantError(t, err, host.CodeUnavailable, says)
+		enginetest.WantError(t, err, host.CodeUnavailable, says)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		_, err = echo.Call(ctx, nil, nil)
-		wantError(t, err, host.CodeTimeout, "the caller's deadline passed")
+		enginetest.WantError(t, err, host.CodeTimeout, "the caller's deadline passed")
 		cancel()
 		_, err = echo.Call(ctx, nil, nil)
 		if code := host.CodeOf(err); code != host.CodeTimeout {
@@ -255,7 +255,7 @@ func TestServices(t *testing.T) {
 		{"get", "", "a key of 0 bytes"}, {"get", strings.Repeat("k", 1025), "a key of 1025 bytes: 1 to 1024"}, {"drop", "", "a key of 0 bytes"},
 	} {
 		_, err := bind(t, l, c.name).Call(t.Context(), nil, []byte(c.in))
-		wantError(t, err, host.CodeRejected)
+		enginetest.WantError(t, err, host.CodeRejected)
 		if !strings.Contains(log.all(), c.says) {
 			t.Errorf("the log does not say %q", c.says)
 		}
@@ -263,7 +263,7 @@ func TestServices(t *testing.T) {
 	kept.broken = errBroken
 	for name, in := range map[string]string{"get": "kept", "put": "value", "drop": "kept"} {
 		_, err := bind(t, l, name).Call(t.Context(), nil, []byte(in))
-		wantError(t, err, host.CodeRejected)
+		enginetest.WantError(t, err, host.CodeRejected)
 	}
 	if n := strings.Count(log.all(), errBroken.Error()); n != 3 {
 		t.Errorf("the log tells of %d failures of the state, want 3", n)
@@ -271,7 +271,7 @@ func TestServices(t *testing.T) {
 	kept.broken = nil
 	o.Package.Limits.Output = 10
 	_, err := bind(t, l, "put").Call(t.Context(), nil, []byte("eleven bytes"))
-	wantError(t, err, host.CodeRejected, "put")
+	enginetest.WantError(t, err, host.CodeRejected, "put")
 	if err := l.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -307,7 +307,7 @@ func TestWithoutState(t *testing.T) {
 	l := open(t, o)
 	for _, name := range []string{"get", "put", "drop"} {
 		_, err := bind(t, l, name).Call(t.Context(), nil, []byte("kept"))
-		wantError(t, err, host.CodeRejected)
+		enginetest.WantError(t, err, host.CodeRejected)
 	}
 	if log := o.Package.Log.(*lines).all(); strings.Count(log, "keeps no state") != 3 {
 		t.Errorf("%q", log)

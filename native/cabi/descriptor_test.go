@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"berth/host"
+	"berth/host/enginetest"
 	"berth/native/cabi"
 )
 
@@ -88,7 +89,7 @@ func TestRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := options(t, c.build(t))
 			l, err := cabi.Open(t.Context(), o)
-			wantError(t, err, host.CodeInvalid, c.says)
+			enginetest.WantError(t, err, host.CodeInvalid, c.says)
 			if l != nil || mapped(t, o.Path) != 0 && o.Path != os.Args[0] {
 				t.Error("it is loaded")
 			}
@@ -96,7 +97,7 @@ func TestRefused(t *testing.T) {
 	}
 	o := options(t, filepath.Join(t.TempDir(), "gone.so"))
 	_, err := cabi.Open(t.Context(), o)
-	wantError(t, err, host.CodeInternal, "no such file")
+	enginetest.WantError(t, err, host.CodeInternal, "no such file")
 }
 
 func truncated(t *testing.T) string {
@@ -153,8 +154,8 @@ func TestManyFunctions(t *testing.T) {
 		}
 	}
 	_, err := l.Function("f10000")
-	wantError(t, err, host.CodeInvalid, "f0, f1, f10,", "and 9968 more")
+	enginetest.WantError(t, err, host.CodeInvalid, "f0, f1, f10,", "and 9968 more")
 	o.Functions = []string{"f1", "other"}
 	_, err = cabi.Open(t.Context(), o)
-	wantError(t, err, host.CodeInvalid, "has no function other")
+	enginetest.WantError(t, err, host.CodeInvalid, "has no function other")
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"berth/host"
+	"berth/host/enginetest"
 	"berth/native/cabi"
 )
 
@@ -32,7 +33,7 @@ func TestExample(t *testing.T) {
 		{"smooth", `["",1]`, "want a sensor's name"}, {"smooth", `["a`, "want a sensor's name"}, {"smooth", `["a\"",1]`, "want a sensor's name"},
 	} {
 		_, err := bind(t, l, c.name).Call(t.Context(), nil, []byte(c.in))
-		wantError(t, err, host.CodeInvalid, c.says)
+		enginetest.WantError(t, err, host.CodeInvalid, c.says)
 	}
 	if err := l.Close(t.Context()); err != nil {
 		t.Fatal(err)
@@ -43,6 +44,6 @@ func TestExample(t *testing.T) {
 	for _, weight := range []string{"", "0", "2", "nan", "half"} {
 		o.Package.Grants.Config["weight"] = weight
 		_, err := cabi.Open(t.Context(), o)
-		wantError(t, err, host.CodeInvalid, "the weight is '"+weight+"'")
+		enginetest.WantError(t, err, host.CodeInvalid, "the weight is '"+weight+"'")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"berth/host"
+	"berth/host/enginetest"
 )
 
 // TestHeader: the header, and each helper in it, is clean in C and in C++.
@@ -52,7 +53,7 @@ func TestCPlusPlus(t *testing.T) {
 		}
 	}
 	_, err := bind(t, l, "count").Call(t.Context(), nil, nil)
-	wantError(t, err, host.CodeInvalid, "an empty key") // thrown, and caught, inside
+	enginetest.WantError(t, err, host.CodeInvalid, "an empty key") // thrown, and caught, inside
 	if err := l.Close(t.Context()); err != nil || mapped(t, o.Path) != 0 {
 		t.Errorf("%v, %d mappings are left", err, mapped(t, o.Path))
 	}
@@ -73,5 +74,5 @@ func TestRust(t *testing.T) {
 		t.Errorf("%q", out)
 	}
 	_, err = bind(t, l, "reverse").Call(t.Context(), nil, []byte("\xff"))
-	wantError(t, err, host.CodeRejected, "the input is not UTF-8")
+	enginetest.WantError(t, err, host.CodeRejected, "the input is not UTF-8")
 }

@@ -32,7 +32,7 @@ func TestUnload(t *testing.T) {
 				t.Errorf("%s: %d mappings are left", thread, n)
 			}
 			out, err := echo.Call(t.Context(), []byte("kept"), []byte("in"))
-			wantError(t, err, host.CodeUnavailable, "being unloaded")
+			enginetest.WantError(t, err, host.CodeUnavailable, "being unloaded")
 			if string(out) != "kept" {
 				t.Errorf("dst is %q", out)
 			}
@@ -81,7 +81,7 @@ func TestCloseGivesUp(t *testing.T) {
 	cancel()
 	for range 2 {
 		err = l.Close(ended)
-		wantError(t, err, host.CodeCanceled, "stays loaded until the host restarts: calls inside: 1, sources and sinks open: 0")
+		enginetest.WantError(t, err, host.CodeCanceled, "stays loaded until the host restarts: calls inside: 1, sources and sinks open: 0")
 	}
 	if log := o.Package.Log.(*lines).all(); strings.Count(log, "WARN Plugin.so stays loaded until the host restarts") != 1 {
 		t.Errorf("the log: %q", log)
@@ -189,7 +189,7 @@ func TestOpenRefused(t *testing.T) {
 	o := options(t, conform(t, "BERTH_OBJECT"))
 	o.Package.Grants.Config = map[string]string{"refuse": "no licence"}
 	_, err := cabi.Open(t.Context(), o)
-	wantError(t, err, host.CodeInvalid, "Plugin.so", "configured to refuse: no licence")
+	enginetest.WantError(t, err, host.CodeInvalid, "Plugin.so", "configured to refuse: no licence")
 	if mapped(t, o.Path) != 0 {
 		t.Error("it is still loaded")
 	}
@@ -218,7 +218,7 @@ func TestObjectRefused(t *testing.T) {
 	l := open(t, o)
 	inside, release := held(t, l)
 	_, err := bind(t, l, "hold").Call(t.Context(), nil, []byte("0"))
-	wantError(t, err, host.CodeTrap, "its open failed: only one of me")
+	enginetest.WantError(t, err, host.CodeTrap, "its open failed: only one of me")
 	release()
 	if r := receive(t, inside); r.err != nil {
 		t.Error(r.err)
@@ -233,7 +233,7 @@ func TestOpenGivenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := cabi.Open(ctx, o)
-	wantError(t, err, host.CodeCanceled)
+	enginetest.WantError(t, err, host.CodeCanceled)
 	if mapped(t, o.Path) != 0 {
 		t.Error("it was loaded")
 	}
@@ -247,7 +247,7 @@ func TestOpenGivenUpLate(t *testing.T) {
 	log := &whenLogged{do: cancel}
 	o.Package.Log = log
 	_, err := cabi.Open(ctx, o)
-	wantError(t, err, host.CodeCanceled)
+	enginetest.WantError(t, err, host.CodeCanceled)
 	if n := strings.Count(log.all(), "closed"); n != 1 || mapped(t, o.Path) != 0 {
 		t.Errorf("%d objects were closed, %d mappings are left", n, mapped(t, o.Path))
 	}

@@ -76,14 +76,14 @@ func TestPullSource(t *testing.T) {
 			t.Errorf("%q", out)
 		}
 		failing, err := collect(t.Context(), source(t, l, "count", `{"n":20}`), 0)
-		wantError(t, err, host.CodeRejected, "thirteen")
+		enginetest.WantError(t, err, host.CodeRejected, "thirteen")
 		if len(failing) != 12 {
 			t.Errorf("%q before it failed", failing)
 		}
 		_, err = l.Source(t.Context(), "count", []byte("{}"))
-		wantError(t, err, host.CodeInvalid, "count what? {}")
+		enginetest.WantError(t, err, host.CodeInvalid, "count what? {}")
 		_, err = l.Source(t.Context(), "other", nil)
-		wantError(t, err, host.CodeInvalid, "has no source other; its sources are: burst, count, quiet, tick")
+		enginetest.WantError(t, err, host.CodeInvalid, "has no source other; its sources are: burst, count, quiet, tick")
 	})
 }
 
@@ -116,12 +116,12 @@ func TestSourceEnds(t *testing.T) {
 			if err := second.Close(t.Context()); err != nil {
 				t.Error(err)
 			}
-			wantError(t, <-done, host.CodeUnavailable, "it is closed")
-			wantError(t, second.Run(t.Context(), nil), host.CodeUnavailable, "it is closed")
+			enginetest.WantError(t, <-done, host.CodeUnavailable, "it is closed")
+			enginetest.WantError(t, second.Run(t.Context(), nil), host.CodeUnavailable, "it is closed")
 			done = run(t.Context(), third)
 			closed := make(chan error, 1)
 			go func() { closed <- l.Close(context.Background()) }()
-			wantError(t, <-done, host.CodeUnavailable, "being unloaded")
+			enginetest.WantError(t, <-done, host.CodeUnavailable, "being unloaded")
 			select {
 			case err := <-closed:
 				t.Errorf("%s: the library was closed before its sources: %v", name, err)
@@ -136,7 +136,7 @@ func TestSourceEnds(t *testing.T) {
 				t.Errorf("%s: %v, %d mappings", name, err, mapped(t, o.Path))
 			}
 			_, err = l.Source(t.Context(), name, nil)
-			wantError(t, err, host.CodeUnavailable, "being unloaded")
+			enginetest.WantError(t, err, host.CodeUnavailable, "being unloaded")
 		}
 		if n := strings.Count(o.Package.Log.(*lines).all(), "tick closed"); n != 6 {
 			t.Errorf("%d sources were closed, want 6", n)
@@ -158,9 +158,9 @@ func TestPushSource(t *testing.T) {
 			}
 		}
 		_, err = collect(t.Context(), s, 1)
-		wantError(t, err, host.CodeInvalid, "runs once")
+		enginetest.WantError(t, err, host.CodeInvalid, "runs once")
 		_, err = collect(t.Context(), source(t, l, "tick", `{"n":13}`), 1)
-		wantError(t, err, host.CodeRejected, "thirteen")
+		enginetest.WantError(t, err, host.CodeRejected, "thirteen")
 		endless := source(t, l, "tick", "{}")
 		ctx, cancel := context.WithCancel(t.Context())
 		n := 0
@@ -170,7 +170,7 @@ func TestPushSource(t *testing.T) {
 			}
 			return nil
 		})
-		wantError(t, err, host.CodeCanceled)
+		enginetest.WantError(t, err, host.CodeCanceled)
 		after := n
 		if err := endless.Close(t.Context()); err != nil { // its thread pushes until here
 			t.Error(err)
@@ -187,13 +187,13 @@ func TestPushFaults(t *testing.T) {
 		l := open(t, o)
 		for config, says := range map[string]string{`{"n":1}`: "pushed 5 bytes at NULL", `{"n":2}`: "pushed 1099511627776 bytes: at most 16MiB"} {
 			messages, err := collect(t.Context(), source(t, l, "burst", config), 0)
-			wantError(t, err, host.CodeTrap, says)
+			enginetest.WantError(t, err, host.CodeTrap, says)
 			if !slices.Equal(messages, []string{"one", ""}) {
 				t.Errorf("%q", messages)
 			}
 		}
 		err := source(t, l, "burst", "{}").Run(t.Context(), func([]byte) error { panic("of a receiver") })
-		wantError(t, err, host.CodeInternal, "of a receiver")
+		enginetest.WantError(t, err, host.CodeInternal, "of a receiver")
 	})
 }
 
@@ -215,7 +215,7 @@ func TestSink(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		wantError(t, s.Collect(t.Context(), nil), host.CodeRejected, "an empty message")
+		enginetest.WantError(t, s.Collect(t.Context(), nil), host.CodeRejected, "an empty message")
 		if kept := o.State.(*state).values; string(kept["1"]) != `{"a":1}` || string(kept["2"]) != `{"a":2}` {
 			t.Errorf("%q", kept)
 		}
@@ -223,13 +223,13 @@ func TestSink(t *testing.T) {
 			if err := s.Close(t.Context()); err != nil {
 				t.Error(err)
 			}
-			wantError(t, s.Collect(t.Context(), []byte("late")), host.CodeUnavailable, "it is closed")
+			enginetest.WantError(t, s.Collect(t.Context(), []byte("late")), host.CodeUnavailable, "it is closed")
 		}
 		if n := strings.Count(o.Package.Log.(*lines).all(), "keep closed"); n != 1 {
 			t.Errorf("closed %d times", n)
 		}
 		_, err = l.Sink(t.Context(), "other", nil)
-		wantError(t, err, host.CodeInvalid, "its sinks are: keep")
+		enginetest.WantError(t, err, host.CodeInvalid, "its sinks are: keep")
 	})
 }
 
@@ -243,7 +243,7 @@ func TestLibraryOutlivedByParts(t *testing.T) {
 		s := source(t, l, "count", `{"n":5}`)
 		brief, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		wantError(t, l.Close(brief), host.CodeTimeout, "sources and sinks open: 1")
+		enginetest.WantError(t, l.Close(brief), host.CodeTimeout, "sources and sinks open: 1")
 		if err := s.Close(t.Context()); err != nil {
 			t.Error(err)
 		}

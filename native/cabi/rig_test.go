@@ -153,23 +153,6 @@ func call(t testing.TB, l *cabi.Library, name, in string) string {
 	return string(out)
 }
 
-// wantError checks the code of an error and that it says all words.
-func wantError(t testing.TB, err error, code host.Code, words ...string) {
-	t.Helper()
-	if err == nil {
-		t.Errorf("no error, want code %s and %q", code, words)
-		return
-	}
-	if got := host.CodeOf(err); got != code {
-		t.Errorf("code %s of %q, want %s", got, err, code)
-	}
-	for _, word := range words {
-		if !strings.Contains(err.Error(), word) {
-			t.Errorf("%q does not say %q", err, word)
-		}
-	}
-}
-
 // result is what a call in the background came to.
 type result struct {
 	out string

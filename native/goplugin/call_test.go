@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"berth/host"
+	"berth/host/enginetest"
 )
 
 const functions = "functions/functions.go"
@@ -98,13 +99,13 @@ func TestSymbols(t *testing.T) {
 		"unsure":  "function unsure: IsAggregate: panic: who knows in ",
 	} {
 		_, err := l.Function(name)
-		wantError(t, err, host.CodeInvalid, words)
+		enginetest.WantError(t, err, host.CodeInvalid, words)
 		wanted := []string{"echo", name}
 		if name == "missing" {
 			wanted = []string{name, name}
 		}
 		_, err = openFile(t, build(t, functions), wanted...)
-		wantError(t, err, host.CodeInvalid, words)
+		enginetest.WantError(t, err, host.CodeInvalid, words)
 	}
 }
 

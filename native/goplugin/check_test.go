@@ -17,6 +17,7 @@ import (
 
 	"berth/host"
 	"berth/host/elfinfo"
+	"berth/host/enginetest"
 )
 
 func TestCheckFits(t *testing.T) {
@@ -62,12 +63,12 @@ func TestCheckRefuses(t *testing.T) {
 		b.Settings = maps.Clone(own.Settings)
 		change(&b)
 		err := check(file, b, libc)
-		wantError(t, err, host.CodeInvalid, "Plugin.so does not fit this host: ", words, "; build it with berth build-plugin <folder>")
+		enginetest.WantError(t, err, host.CodeInvalid, "Plugin.so does not fit this host: ", words, "; build it with berth build-plugin <folder>")
 		if errors.Is(err, ErrNotPlugin) {
 			t.Errorf("%v: it is one", err)
 		}
 	}
-	wantError(t, check(file, own, elfinfo.UClibc), host.CodeInvalid, "C library: the plugin has "+libc.String()+", the host has uClibc")
+	enginetest.WantError(t, check(file, own, elfinfo.UClibc), host.CodeInvalid, "C library: the plugin has "+libc.String()+", the host has uClibc")
 	both := own
 	both.Go, both.Modules = "go1.2", nil
 	if err := check(file, both, elfinfo.NoLibc); err == nil || strings.Contains(err.Error(), "module") || strings.Contains(err.Error(), "library") {
@@ -106,7 +107,7 @@ func TestCheckNoPlugin(t *testing.T) {
 		filepath.Join(dir, "text.so"): "is no Go plugin", filepath.Join(dir, "empty.so"): "is no Go plugin", dir: "it is no regular file",
 	} {
 		err := Check(file)
-		wantError(t, err, host.CodeInvalid, words)
+		enginetest.WantError(t, err, host.CodeInvalid, words)
 		if !errors.Is(err, ErrNotPlugin) {
 			t.Errorf("%v is not ErrNotPlugin", err)
 		}

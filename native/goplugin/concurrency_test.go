@@ -28,11 +28,11 @@ func TestOneAtATime(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	_, err := f.Call(ctx, nil, []byte(`[]`))
-	wantError(t, err, host.CodeUnavailable, "another call of the function runs", `"concurrency": "parallel"`)
+	enginetest.WantError(t, err, host.CodeUnavailable, "another call of the function runs", `"concurrency": "parallel"`)
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = f.Call(canceled, nil, []byte(`[]`))
-	wantError(t, err, host.CodeCanceled, "context canceled")
+	enginetest.WantError(t, err, host.CodeCanceled, "context canceled")
 	waiting, cancel := context.WithCancel(t.Context())
 	gaveUp := make(chan error)
 	go func() {
@@ -41,7 +41,7 @@ func TestOneAtATime(t *testing.T) {
 	}()
 	enginetest.WaitFor(t, time.Minute, func() bool { return l.Status().Busy == 2 })
 	cancel()
-	wantError(t, <-gaveUp, host.CodeCanceled)
+	enginetest.WantError(t, <-gaveUp, host.CodeCanceled)
 	wantCall(t, bind(t, l, "echo"), `[1]`, `1`) // another function
 	if s := l.Status(); s.Busy != 1 || s.Instances != 2 || s.Form != "native, Go plugin, in process" {
 		t.Errorf("%+v", s)
@@ -51,7 +51,7 @@ func TestOneAtATime(t *testing.T) {
 	<-entered // the one that waited
 	ended, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	wantError(t, l.Close(ended), host.CodeTimeout, "1 calls still run, which cannot be interrupted")
+	enginetest.WantError(t, l.Close(ended), host.CodeTimeout, "1 calls still run, which cannot be interrupted")
 	leave <- struct{}{}
 	for range 2 {
 		if err := <-answers; err != nil {
@@ -64,7 +64,7 @@ func TestOneAtATime(t *testing.T) {
 		}
 	}
 	_, err = f.Call(t.Context(), nil, []byte(`[]`))
-	wantError(t, err, host.CodeUnavailable, "is being unloaded")
+	enginetest.WantError(t, err, host.CodeUnavailable, "is being unloaded")
 }
 
 // TestCallerGivesUp: a call that cannot be interrupted is answered when it
@@ -79,11 +79,11 @@ func TestCallerGivesUp(t *testing.T) {
 	}()
 	<-waitSymbol(t, "Entered")
 	cancel()
-	wantError(t, <-answer, host.CodeCanceled, "the call went on after its caller had given up")
+	enginetest.WantError(t, <-answer, host.CodeCanceled, "the call went on after its caller had given up")
 	late, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	_, err := f.Call(late, nil, []byte(`["for the context"]`))
-	wantError(t, err, host.CodeTimeout, "given up")
+	enginetest.WantError(t, err, host.CodeTimeout, "given up")
 	<-waitSymbol(t, "Entered")
 }
 
@@ -98,9 +98,9 @@ func TestTurnIsBounded(t *testing.T) {
 	}()
 	<-entered
 	_, err := f.Call(t.Context(), nil, []byte(`[]`))
-	wantError(t, err, host.CodeUnavailable, "did not get its turn")
+	enginetest.WantError(t, err, host.CodeUnavailable, "did not get its turn")
 	leave <- struct{}{}
-	wantError(t, <-answer, host.CodeTimeout, "at most 1ms are allowed")
+	enginetest.WantError(t, <-answer, host.CodeTimeout, "at most 1ms are allowed")
 }
 
 // TestInParallel: a plugin that says that it is safe gets calls at the same time,
@@ -129,7 +129,7 @@ func TestInParallel(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 				defer cancel()
 				_, err := f.Call(ctx, nil, []byte(`[]`))
-				wantError(t, err, host.CodeUnavailable, "all 3 objects of the function are in calls")
+				enginetest.WantError(t, err, host.CodeUnavailable, "all 3 objects of the function are in calls")
 			}
 			for range three {
 				leave <- struct{}{}

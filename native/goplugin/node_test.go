@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"berth/host"
+	"berth/host/enginetest"
 )
 
 const nodes = "nodes/nodes.go"
@@ -30,13 +31,13 @@ func TestTraits(t *testing.T) {
 		}
 	}
 	_, err := l.Source("table")
-	wantError(t, err, host.CodeInvalid, "exports no symbol Table")
+	enginetest.WantError(t, err, host.CodeInvalid, "exports no symbol Table")
 	_, err = l.Source("idle")
-	wantError(t, err, host.CodeInvalid, "the symbol Idle gives a source of type *main.idle that has neither Subscribe, nor Pull, nor Lookup")
+	enginetest.WantError(t, err, host.CodeInvalid, "the symbol Idle gives a source of type *main.idle that has neither Subscribe, nor Pull, nor Lookup")
 	_, err = l.Sink("deaf")
-	wantError(t, err, host.CodeInvalid, "the symbol Deaf gives a sink of type *main.idle that has no Collect")
+	enginetest.WantError(t, err, host.CodeInvalid, "the symbol Deaf gives a sink of type *main.idle that has no Collect")
 	_, err = l.Sink("ticks")
-	wantError(t, err, host.CodeInvalid, "the symbol Ticks is of type func() api.Source: it has to be a api.Sink")
+	enginetest.WantError(t, err, host.CodeInvalid, "the symbol Ticks is of type func() api.Source: it has to be a api.Sink")
 }
 
 // begun is a source that is provisioned and connected.
@@ -92,9 +93,9 @@ func TestPush(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	wantError(t, s.Pull(t.Context(), time.Now(), Ingest{}), host.CodeInvalid, "rows is of type *main.rows, which has no Pull")
+	enginetest.WantError(t, s.Pull(t.Context(), time.Now(), Ingest{}), host.CodeInvalid, "rows is of type *main.rows, which has no Pull")
 	_, err = s.Offset(t.Context())
-	wantError(t, err, host.CodeInvalid, "has no offset")
+	enginetest.WantError(t, err, host.CodeInvalid, "has no offset")
 }
 
 func TestPull(t *testing.T) {
@@ -127,9 +128,9 @@ func TestPull(t *testing.T) {
 		t.Error(err)
 	}
 	pull(-11)
-	wantError(t, s.Rewind(t.Context(), "x"), host.CodeTrap, "panic: interface conversion", "Rewind")
-	wantError(t, s.Subscribe(t.Context(), in), host.CodeInvalid, "has no Subscribe")
-	wantError(t, s.Provision(t.Context(), map[string]any{"bad": 1}), host.CodeRejected, "bad configuration")
+	enginetest.WantError(t, s.Rewind(t.Context(), "x"), host.CodeTrap, "panic: interface conversion", "Rewind")
+	enginetest.WantError(t, s.Subscribe(t.Context(), in), host.CodeInvalid, "has no Subscribe")
+	enginetest.WantError(t, s.Provision(t.Context(), map[string]any{"bad": 1}), host.CodeRejected, "bad configuration")
 	other, err := l.Source("counter")
 	if err != nil || other.object == s.object {
 		t.Errorf("a constructor gives one object for all: %v", err)
@@ -149,7 +150,7 @@ func TestPull(t *testing.T) {
 	if err := l.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	wantError(t, s.Pull(t.Context(), at, Ingest{}), host.CodeUnavailable, "is being unloaded")
+	enginetest.WantError(t, s.Pull(t.Context(), at, Ingest{}), host.CodeUnavailable, "is being unloaded")
 }
 
 func TestLookup(t *testing.T) {
@@ -161,9 +162,9 @@ func TestLookup(t *testing.T) {
 		t.Errorf("%v, %v", rows, err)
 	}
 	_, err = s.Lookup(t.Context(), []string{"f"}, nil, []any{4})
-	wantError(t, err, host.CodeRejected, "keys and values")
+	enginetest.WantError(t, err, host.CodeRejected, "keys and values")
 	_, err = s.LookupBytes(t.Context(), nil, nil, nil)
-	wantError(t, err, host.CodeInvalid, "has no Lookup of bytes")
+	enginetest.WantError(t, err, host.CodeInvalid, "has no Lookup of bytes")
 	s, err = l.LookupSource("page")
 	s = begun(t, s, err)
 	pages, err := s.LookupBytes(t.Context(), nil, nil, []any{"x", 1})
@@ -171,7 +172,7 @@ func TestLookup(t *testing.T) {
 		t.Errorf("%q, %v", pages, err)
 	}
 	_, err = s.Lookup(t.Context(), nil, nil, nil)
-	wantError(t, err, host.CodeInvalid, "has no Lookup of rows")
+	enginetest.WantError(t, err, host.CodeInvalid, "has no Lookup of rows")
 }
 
 func TestSinks(t *testing.T) {
@@ -193,14 +194,14 @@ func TestSinks(t *testing.T) {
 	if err := file.Collect(ctx, Message{Payload: []byte("bytes"), Props: map[string]string{"{{.topic}}": "t1"}}); err != nil {
 		t.Error(err)
 	}
-	wantError(t, file.Collect(ctx, Message{}), host.CodeTrap, "panic: nothing to collect in ", "Collect")
+	enginetest.WantError(t, file.Collect(ctx, Message{}), host.CodeTrap, "panic: nothing to collect in ", "Collect")
 	row := Message{Data: map[string]any{"a": 1}, Meta: map[string]any{"m": 2}, Time: time.Unix(3, 0)}
 	if err := memo.Collect(ctx, row); err != nil {
 		t.Error(err)
 	}
 	list := Message{Data: []map[string]any{{"a": 1}, {"a": 2}, {"a": 3}}}
-	wantError(t, memo.Collect(ctx, list), host.CodeRejected, "the list is full")
-	wantError(t, memo.Collect(ctx, Message{Data: "text"}), host.CodeInvalid, "takes a map or a list of maps, and not a string")
+	enginetest.WantError(t, memo.Collect(ctx, list), host.CodeRejected, "the list is full")
+	enginetest.WantError(t, memo.Collect(ctx, Message{Data: "text"}), host.CodeInvalid, "takes a map or a list of maps, and not a string")
 	want := []string{"bytes! t1", "1 true map[a:1] 2 map[m:2] 3 map[]", "3 [map[a:1] map[a:2] map[a:3]] 0 map[a:1] 1 map[a:2]"}
 	if got := *collected.(*[]string); !slices.Equal(got, want) {
 		t.Errorf("%q; want %q", got, want)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"berth/host"
+	"berth/host/enginetest"
 )
 
 func openFile(t testing.TB, file string, functions ...string) (*Library, error) {
@@ -54,7 +55,7 @@ func TestAgain(t *testing.T) {
 	}
 	write(t, copied, string(data)+"more")
 	_, err = openFile(t, copied)
-	wantError(t, err, host.CodeConflict, "was loaded with other contents: the host must restart for the change to take effect")
+	enginetest.WantError(t, err, host.CodeConflict, "was loaded with other contents: the host must restart for the change to take effect")
 }
 
 // TestSamePluginPath: a build of a package has the package's path, and the next
@@ -73,7 +74,7 @@ func TestSamePluginPath(t *testing.T) {
 	}
 	for range 2 {
 		_, err := openFile(t, files[1])
-		wantError(t, err, host.CodeConflict, "what is loaded stays: the host must restart for the change to take effect", "berth build-plugin <folder>")
+		enginetest.WantError(t, err, host.CodeConflict, "what is loaded stays: the host must restart for the change to take effect", "berth build-plugin <folder>")
 	}
 	if _, err := openFile(t, files[0]); err != nil {
 		t.Error(err)
@@ -83,7 +84,7 @@ func TestSamePluginPath(t *testing.T) {
 func TestOpenFails(t *testing.T) {
 	for range 2 { // the second time it is not loaded again: the runtime would wait for ever
 		_, err := openFile(t, build(t, "initpanic/initpanic.go"))
-		wantError(t, err, host.CodeInvalid, "an init function panicked: panic: not on this host in ", "init.0 (plugin.go:", "the host must restart")
+		enginetest.WantError(t, err, host.CodeInvalid, "an init function panicked: panic: not on this host in ", "init.0 (plugin.go:", "the host must restart")
 	}
 	if _, err := openFile(t, filepath.Join(t.TempDir(), "none.so")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: %v", err)
@@ -91,7 +92,7 @@ func TestOpenFails(t *testing.T) {
 	garbage := filepath.Join(t.TempDir(), "garbage.so")
 	write(t, garbage, "garbage")
 	_, err := openFile(t, garbage)
-	wantError(t, err, host.CodeInvalid, "garbage.so")
+	enginetest.WantError(t, err, host.CodeInvalid, "garbage.so")
 }
 
 // TestOpenEndless: Open waits for init functions no longer than its caller says.
@@ -105,5 +106,5 @@ func TestOpenEndless(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = Open(ctx, Options{Path: path, Package: pack(t), Opened: o})
-	wantError(t, err, host.CodeCanceled, "the plugin's init functions do not end")
+	enginetest.WantError(t, err, host.CodeCanceled, "the plugin's init functions do not end")
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -141,20 +140,5 @@ func wantFail(t testing.TB, f host.Function, in string, code host.Code, words ..
 	if string(out) != "kept" {
 		t.Errorf("%s: dst is %q after a failure", in, out)
 	}
-	wantError(t, err, code, words...)
-}
-
-// wantError checks the code of an error and that it says all words.
-func wantError(t testing.TB, err error, code host.Code, words ...string) {
-	t.Helper()
-	if err == nil {
-		t.Errorf("no error, want code %s", code)
-		return
-	}
-	if got := host.CodeOf(err); got != code {
-		t.Errorf("code %s of %q, want %s", got, err, code)
-	}
-	if i := slices.IndexFunc(words, func(word string) bool { return !strings.Contains(err.Error(), word) }); i >= 0 {
-		t.Errorf("%q does not say %q", err, words[i])
-	}
+	enginetest.WantError(t, err, code, words...)
 }
